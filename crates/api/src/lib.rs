@@ -1,0 +1,2 @@
+//! Wire types of the Docker Engine API.
+#![forbid(unsafe_code)]

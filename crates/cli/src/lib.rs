@@ -1,0 +1,2 @@
+//! The command line: docker's commands, flags and texts.
+#![forbid(unsafe_code)]

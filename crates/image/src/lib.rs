@@ -1,0 +1,2 @@
+//! Images: load, save, import, tag, remove, history, commit, prune.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Container logs: json-file, local and none; rotation, tail and follow.
+#![forbid(unsafe_code)]

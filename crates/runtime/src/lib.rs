@@ -1,0 +1,2 @@
+//! The OCI runtime: from a runtime spec to a confined process.
+#![forbid(unsafe_code)]

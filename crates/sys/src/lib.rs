@@ -1,0 +1,1 @@
+//! The kernel: one typed function per system call, and every line of unsafe.

@@ -1,0 +1,2 @@
+//! Named volumes and what they are made of.
+#![forbid(unsafe_code)]

@@ -14,7 +14,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use api::container::{ContainerConfig, HostConfig, NetworkingConfig};
+use api::container::{ContainerConfig, HostConfig};
+use api::network::NetworkingConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -2,7 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use api::container::{ContainerConfig, HostConfig, NetworkingConfig};
+use api::container::{ContainerConfig, HostConfig};
+use api::network::NetworkingConfig;
 
 /// A container to create.
 #[derive(Debug, Clone, Default)]
@@ -126,7 +127,7 @@ pub struct LogQuery {
 }
 
 /// Limits and policy to change; `None` leaves as it is.
-pub type Update = api::container::UpdateConfig;
+pub type Update = api::container::UpdateRequest;
 
 /// Which containers a list shows.
 #[derive(Debug, Clone, Default)]

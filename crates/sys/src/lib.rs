@@ -1,1 +1,3 @@
 //! The kernel: one typed function per system call, and every line of unsafe.
+
+pub mod bpf;

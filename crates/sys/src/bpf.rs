@@ -1,236 +1,195 @@
-//! eBPF programs on cgroups: loading, attaching, listing.
+//! bpf(2), as far as device filters of cgroups need it.
 
-use std::ffi::CStr;
+use std::ffi::c_long;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use crate::check;
+const BPF_PROG_LOAD: c_long = 5;
+const BPF_PROG_ATTACH: c_long = 8;
+const BPF_PROG_DETACH: c_long = 9;
+const BPF_PROG_GET_FD_BY_ID: c_long = 13;
+const BPF_PROG_QUERY: c_long = 16;
 
-const CMD_PROG_LOAD: libc::c_long = 5;
-const CMD_PROG_ATTACH: libc::c_long = 8;
-const CMD_PROG_DETACH: libc::c_long = 9;
-const CMD_PROG_GET_FD_BY_ID: libc::c_long = 13;
-const CMD_PROG_QUERY: libc::c_long = 16;
-const CMD_LINK_CREATE: libc::c_long = 28;
+const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const BPF_CGROUP_DEVICE: u32 = 6;
+const BPF_F_ALLOW_MULTI: u32 = 1 << 1;
+const BPF_F_REPLACE: u32 = 1 << 2;
 
-/// `BPF_PROG_TYPE_CGROUP_DEVICE`: decides who may open or make which device node. Linux 4.15.
-pub const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-/// `BPF_CGROUP_DEVICE`, the place such a program is attached at.
-pub const ATTACH_CGROUP_DEVICE: u32 = 6;
+/// The most programs that one cgroup can hold. See `BPF_CGROUP_MAX_PROGS` in the kernel.
+const MAX_PROGRAMS: usize = 64;
 
-bitflags::bitflags! {
-    /// How a program is attached, `BPF_F_*`. See bpf(2).
-    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-    pub struct AttachFlags: u32 {
-        /// Programs of groups below may override this one.
-        const OVERRIDE = 1;
-        /// Programs of groups below run as well as this one, and several may sit on one group.
-        const MULTI = 2;
-        /// Replace the given program of the same group. Linux 5.5.
-        const REPLACE = 4;
-    }
+/// One eBPF instruction, `struct bpf_insn`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Insn {
+    /// Operation.
+    pub code: u8,
+    /// Destination register in the low four bits, source register in the high four (little endian machines).
+    pub registers: u8,
+    /// Jump distance or memory offset.
+    pub offset: i16,
+    /// Constant operand.
+    pub immediate: i32,
 }
 
-// SAFETY (of the callers): attr must be laid out as the kernel's `union bpf_attr` for that command, and every pointer in it
-// must be good for what the command does with it.
-unsafe fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
-    // SAFETY: attr lives through the call and its size is given; the rest is the caller's promise.
-    check(unsafe {
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttr {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct AttachAttr {
+    target_fd: u32,
+    attach_bpf_fd: u32,
+    attach_type: u32,
+    attach_flags: u32,
+    replace_bpf_fd: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct QueryAttr {
+    target_fd: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_cnt: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct IdAttr {
+    prog_id: u32,
+    next_id: u32,
+    open_flags: u32,
+}
+
+/// Loads a device filter. See bpf(2), BPF_PROG_TYPE_CGROUP_DEVICE, Linux 4.15.
+///
+/// # Errors
+/// EINVAL or EACCES when the verifier refuses the program, EPERM without CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN).
+pub fn load_device_filter(program: &[Insn]) -> io::Result<OwnedFd> {
+    let mut attr = LoadAttr {
+        prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
+        insn_cnt: u32::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        insns: program.as_ptr() as u64,
+        license: c"Apache".as_ptr() as u64,
+        prog_name: *b"estiva_devices\0\0",
+        ..LoadAttr::default()
+    };
+    // SAFETY: the attribute is a valid union member for BPF_PROG_LOAD; `program` and the licence outlive the call.
+    let fd = unsafe { bpf(BPF_PROG_LOAD, &mut attr) }?;
+    owned(fd)
+}
+
+/// Attaches a device filter to a v2 cgroup, beside others or in place of `replace` (Linux 5.6).
+///
+/// # Errors
+/// EPERM when a cgroup above does not allow several programs; EINVAL when this kernel cannot replace.
+pub fn attach_device_filter(
+    cgroup: impl AsFd,
+    program: impl AsFd,
+    replace: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut attr = AttachAttr {
+        target_fd: raw(cgroup.as_fd()),
+        attach_bpf_fd: raw(program.as_fd()),
+        attach_type: BPF_CGROUP_DEVICE,
+        attach_flags: BPF_F_ALLOW_MULTI | replace.map_or(0, |_| BPF_F_REPLACE),
+        replace_bpf_fd: replace.map_or(0, raw),
+    };
+    // SAFETY: the attribute is a valid union member for BPF_PROG_ATTACH and holds no pointer.
+    unsafe { bpf(BPF_PROG_ATTACH, &mut attr) }.map(drop)
+}
+
+/// Takes a device filter off a v2 cgroup.
+///
+/// # Errors
+/// ENOENT when it is not attached.
+pub fn detach_device_filter(cgroup: impl AsFd, program: impl AsFd) -> io::Result<()> {
+    let mut attr = AttachAttr {
+        target_fd: raw(cgroup.as_fd()),
+        attach_bpf_fd: raw(program.as_fd()),
+        attach_type: BPF_CGROUP_DEVICE,
+        ..AttachAttr::default()
+    };
+    // SAFETY: the attribute is a valid union member for BPF_PROG_DETACH and holds no pointer.
+    unsafe { bpf(BPF_PROG_DETACH, &mut attr) }.map(drop)
+}
+
+/// The ids of the device filters attached to a v2 cgroup itself.
+///
+/// # Errors
+/// EINVAL when this kernel has no device filters.
+pub fn device_filters(cgroup: impl AsFd) -> io::Result<Vec<u32>> {
+    let mut ids = [0u32; MAX_PROGRAMS];
+    let mut attr = QueryAttr {
+        target_fd: raw(cgroup.as_fd()),
+        attach_type: BPF_CGROUP_DEVICE,
+        prog_ids: ids.as_mut_ptr() as u64,
+        prog_cnt: MAX_PROGRAMS as u32,
+        ..QueryAttr::default()
+    };
+    // SAFETY: the attribute is a valid union member for BPF_PROG_QUERY; `prog_ids` has room for `prog_cnt` numbers and
+    // outlives the call.
+    unsafe { bpf(BPF_PROG_QUERY, &mut attr) }?;
+    Ok(ids[..(attr.prog_cnt as usize).min(MAX_PROGRAMS)].to_vec())
+}
+
+/// Opens a loaded program by its id.
+///
+/// # Errors
+/// ENOENT when it is gone.
+pub fn program_by_id(id: u32) -> io::Result<OwnedFd> {
+    let mut attr = IdAttr {
+        prog_id: id,
+        ..IdAttr::default()
+    };
+    // SAFETY: the attribute is a valid union member for BPF_PROG_GET_FD_BY_ID and holds no pointer.
+    let fd = unsafe { bpf(BPF_PROG_GET_FD_BY_ID, &mut attr) }?;
+    owned(fd)
+}
+
+fn raw(fd: BorrowedFd<'_>) -> u32 {
+    // A borrowed descriptor is never negative.
+    fd.as_raw_fd().cast_unsigned()
+}
+
+fn owned(fd: c_long) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(fd).map_err(|_| io::ErrorKind::InvalidData)?;
+    // SAFETY: the kernel has just made this descriptor for us (close-on-exec), and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// # Safety
+/// `attr` must be the union member of `command`, with pointers that are valid for it during the call.
+unsafe fn bpf<T>(command: c_long, attr: &mut T) -> io::Result<c_long> {
+    // SAFETY: the kernel reads (and for queries writes) `size_of::<T>()` bytes at `attr`, which is exclusively borrowed;
+    // the caller vouches for its content.
+    let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
             command,
             std::ptr::from_mut(attr),
-            std::mem::size_of::<T>(),
+            size_of::<T>(),
         )
-    })
-}
-
-fn owned(fd: libc::c_long) -> OwnedFd {
-    // SAFETY: only called with what a bpf command has just returned as a new descriptor (close-on-exec).
-    unsafe { OwnedFd::from_raw_fd(fd as i32) }
-}
-
-/// Loads a program of eight-byte instructions (`struct bpf_insn`) and returns its descriptor. See bpf(2).
-///
-/// # Errors
-/// EINVAL or EACCES: the verifier refuses it; EPERM: no `CAP_BPF` (or what the program's type needs besides).
-pub fn load_program(kind: u32, instructions: &[u64], license: &CStr) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    #[derive(Default)]
-    struct Attr {
-        prog_type: u32,
-        insn_cnt: u32,
-        insns: u64,
-        license: u64,
-        log_level: u32,
-        log_size: u32,
-        log_buf: u64,
-        kern_version: u32,
-        prog_flags: u32,
-    }
-    let mut attr = Attr {
-        prog_type: kind,
-        insn_cnt: instructions.len() as u32,
-        insns: instructions.as_ptr() as u64,
-        license: license.as_ptr() as u64,
-        ..Attr::default()
     };
-    // SAFETY: laid out as the command's part of bpf_attr; the slice and the C string live through the call.
-    unsafe { bpf(CMD_PROG_LOAD, &mut attr) }.map(owned)
-}
-
-/// Attaches a program to a cgroup v2 folder, where it stays as long as the folder. See bpf(2), `BPF_PROG_ATTACH`.
-///
-/// # Errors
-/// EPERM: a program above forbids it; EINVAL: flags do not agree with those of a program already there.
-pub fn attach_program(
-    target: impl AsFd,
-    program: impl AsFd,
-    place: u32,
-    flags: AttachFlags,
-    replaced: Option<&OwnedFd>,
-) -> io::Result<()> {
-    #[repr(C)]
-    struct Attr {
-        target_fd: u32,
-        attach_bpf_fd: u32,
-        attach_type: u32,
-        attach_flags: u32,
-        replace_bpf_fd: u32,
-    }
-    let mut attr = Attr {
-        target_fd: target.as_fd().as_raw_fd() as u32,
-        attach_bpf_fd: program.as_fd().as_raw_fd() as u32,
-        attach_type: place,
-        attach_flags: flags.bits(),
-        replace_bpf_fd: replaced.map_or(0, |fd| fd.as_raw_fd() as u32),
-    };
-    // SAFETY: laid out as the command's part of bpf_attr; it holds integers only.
-    unsafe { bpf(CMD_PROG_ATTACH, &mut attr) }?;
-    Ok(())
-}
-
-/// Takes a program off a cgroup v2 folder. See bpf(2), `BPF_PROG_DETACH`.
-///
-/// # Errors
-/// ENOENT: it is not there.
-pub fn detach_program(target: impl AsFd, program: impl AsFd, place: u32) -> io::Result<()> {
-    #[repr(C)]
-    struct Attr {
-        target_fd: u32,
-        attach_bpf_fd: u32,
-        attach_type: u32,
-        attach_flags: u32,
-    }
-    let mut attr = Attr {
-        target_fd: target.as_fd().as_raw_fd() as u32,
-        attach_bpf_fd: program.as_fd().as_raw_fd() as u32,
-        attach_type: place,
-        attach_flags: 0,
-    };
-    // SAFETY: laid out as the command's part of bpf_attr; it holds integers only.
-    unsafe { bpf(CMD_PROG_DETACH, &mut attr) }?;
-    Ok(())
-}
-
-/// Attaches a program to a cgroup v2 folder for as long as the returned link is held. See bpf(2), Linux 5.7.
-///
-/// # Errors
-/// As [`attach_program`].
-pub fn create_link(target: impl AsFd, program: impl AsFd, place: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct Attr {
-        prog_fd: u32,
-        target_fd: u32,
-        attach_type: u32,
-        flags: u32,
-    }
-    let mut attr = Attr {
-        prog_fd: program.as_fd().as_raw_fd() as u32,
-        target_fd: target.as_fd().as_raw_fd() as u32,
-        attach_type: place,
-        flags: 0,
-    };
-    // SAFETY: laid out as the command's part of bpf_attr; it holds integers only.
-    unsafe { bpf(CMD_LINK_CREATE, &mut attr) }.map(owned)
-}
-
-/// Ids of the programs (at most 64) that sit on a cgroup v2 folder itself. See bpf(2), Linux 4.16.
-///
-/// # Errors
-/// ENOSPC: more than 64.
-pub fn attached_programs(target: impl AsFd, place: u32) -> io::Result<Vec<u32>> {
-    const MOST: usize = 64;
-    #[repr(C)]
-    struct Attr {
-        target_fd: u32,
-        attach_type: u32,
-        query_flags: u32,
-        attach_flags: u32,
-        prog_ids: u64,
-        prog_cnt: u32,
-        padding: u32,
-        prog_attach_flags: u64,
-    }
-    let mut ids = [0u32; MOST];
-    let mut attr = Attr {
-        target_fd: target.as_fd().as_raw_fd() as u32,
-        attach_type: place,
-        query_flags: 0,
-        attach_flags: 0,
-        prog_ids: ids.as_mut_ptr() as u64,
-        prog_cnt: MOST as u32,
-        padding: 0,
-        prog_attach_flags: 0,
-    };
-    // SAFETY: laid out as the command's part of bpf_attr; ids has room for the count given and lives through the call.
-    unsafe { bpf(CMD_PROG_QUERY, &mut attr) }?;
-    Ok(ids[..(attr.prog_cnt as usize).min(MOST)].to_vec())
-}
-
-/// The program of an id. See bpf(2), Linux 4.13.
-///
-/// # Errors
-/// ENOENT: it is gone.
-pub fn program_by_id(id: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct Attr {
-        id: u32,
-        next_id: u32,
-        open_flags: u32,
-    }
-    let mut attr = Attr {
-        id,
-        next_id: 0,
-        open_flags: 0,
-    };
-    // SAFETY: laid out as the command's part of bpf_attr; it holds integers only.
-    unsafe { bpf(CMD_PROG_GET_FD_BY_ID, &mut attr) }.map(owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `r0 = 1; exit`: allow everything.
-    const ALLOW: [u64; 2] = [0x0000_0001_0000_00b7, 0x0000_0000_0000_0095];
-
-    #[test]
-    #[expect(clippy::print_stderr, reason = "a skipped test says why")]
-    fn the_smallest_device_program_loads() {
-        match load_program(PROG_TYPE_CGROUP_DEVICE, &ALLOW, c"Apache-2.0") {
-            Ok(_) => {}
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
-                eprintln!("skipped: this kernel lets us load no program: {error}");
-            }
-            Err(error) => panic!("load: {error}"),
-        }
-    }
-
-    #[test]
-    fn a_program_without_an_end_is_refused() {
-        let error = load_program(PROG_TYPE_CGROUP_DEVICE, &ALLOW[..1], c"Apache-2.0")
-            .expect_err("no exit instruction");
-        assert!(error.raw_os_error().is_some());
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
     }
 }

@@ -5,7 +5,7 @@ use crate::Argv;
 wire! {
     /// The body of `POST /containers/{id}/exec`.
     #[serde(rename_all = "PascalCase")]
-    pub struct ExecCreateRequest {
+    pub struct ExecConfig {
         /// `user[:group]`; empty: the container's.
         pub user: String,
         /// All capabilities.

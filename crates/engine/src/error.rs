@@ -112,6 +112,12 @@ pub enum Error {
     /// A log could not be read, or its options are wrong.
     #[error(transparent)]
     Logs(#[from] logs::Error),
+    /// The spawner could not fork a shim.
+    #[error(transparent)]
+    Spawner(#[from] shim::spawner::Error),
+    /// A control socket could not be made.
+    #[error(transparent)]
+    ShimClient(#[from] shim::client::Error),
     /// The actor of the container is gone: it was removed meanwhile.
     #[error("No such container: {0}")]
     Gone(String),
@@ -149,6 +155,8 @@ impl Error {
             Self::Volume(e) => e.kind(),
             Self::Cgroup(e) => e.kind(),
             Self::Logs(e) => e.kind(),
+            Self::Spawner(e) => e.kind(),
+            Self::ShimClient(e) => e.kind(),
         }
     }
 

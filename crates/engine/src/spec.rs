@@ -2,21 +2,24 @@
 
 mod devices;
 mod mounts;
-mod namespaces;
+pub(crate) mod namespaces;
 mod process;
 pub(crate) mod resources;
 pub(crate) mod security;
 pub(crate) mod user;
 
+pub(crate) use namespaces::Joined;
 pub(crate) use process::exec_process;
 pub(crate) use security::{Seccomp, Security};
 
 use std::path::PathBuf;
 
+use api::container::HostConfig;
 use oci::runtime::{Linux, LinuxResources, Root, Spec};
 
 use crate::container::Record;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::host::Host;
 
 /// What a spec needs besides the record: looked up on the host or in other containers just before.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(crate) struct Facts {
     /// As whom the program runs.
     pub(crate) user: user::Resolved,
     /// Pids of the containers whose namespaces are joined.
-    pub(crate) joined: namespaces::Joined,
+    pub(crate) joined: Joined,
     /// The host runs on pure cgroup v2.
     pub(crate) unified_cgroups: bool,
     /// Capabilities that this daemon itself has, by name.
@@ -76,4 +79,29 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
             ..Linux::default()
         }),
     })
+}
+
+/// Refuses early what [`build`] would refuse at the start.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn check(host: &HostConfig, facts: &Host) -> Result<()> {
+    let security = Security::parse(host)?;
+    security.capabilities(host, &facts.capabilities)?;
+    devices::Devices::of(host)?;
+    resources::to_oci(&host.resources)?;
+    process::rlimits(&host.resources.ulimits, &[])?;
+    process::sysctls(host, namespaces::has_private_network(host))?;
+    for (option, mode) in [
+        ("network", &host.network_mode),
+        ("pid", &host.pid_mode),
+        ("ipc", &host.ipc_mode),
+        ("uts", &host.uts_mode),
+    ] {
+        namespaces::mode(option, mode)?;
+    }
+    if !["", "host"].contains(&host.userns_mode.as_str()) {
+        return Err(Error::Invalid(format!("invalid userns mode: {}", host.userns_mode)));
+    }
+    Ok(())
 }

@@ -13,8 +13,11 @@ mod exec;
 mod exit;
 mod health;
 mod remove;
+mod resume;
 mod start;
 mod stop;
+
+pub(crate) use exit::policy_of;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -53,7 +56,7 @@ pub(crate) struct Actor {
     shim: Option<Control>,
     /// Replies of a start that the shim has not answered yet.
     starting: Vec<Reply<Started>>,
-    /// The start goes back to the policy, not to a user.
+    /// Clients that wait for the start.
     attaches: Vec<attach::Pending>,
     at_exit: Vec<AtExit>,
     waits: Vec<(WaitCondition, oneshot::Sender<WaitOutcome>)>,
@@ -65,6 +68,8 @@ pub(crate) struct Actor {
     /// The backoff that was waited for before this run.
     backoff: std::time::Duration,
     health: health::Watch,
+    /// It ended while no daemon watched, and was to be removed then.
+    remove_at_once: bool,
     /// The container is removed: the task ends.
     gone: bool,
 }
@@ -90,6 +95,7 @@ impl Actor {
             restart_at: None,
             backoff: std::time::Duration::ZERO,
             health,
+            remove_at_once: false,
             gone: false,
         };
         (actor, handle)
@@ -143,7 +149,7 @@ impl Actor {
             Ok(Some(ShimEvent::Failed(failure))) => self.start_failed(failure.code, failure.message).await,
             Ok(Some(ShimEvent::Exited(exit))) => self.exited(exit).await,
             Ok(Some(ShimEvent::ExecStarted { id, pid })) => self.exec_started(&id, pid),
-            Ok(Some(ShimEvent::ExecFailed { id, failure })) => self.exec_failed(&id, failure),
+            Ok(Some(ShimEvent::ExecFailed { id, failure })) => self.exec_failed(&id, failure).await,
             Ok(Some(ShimEvent::ExecExited { id, code })) => self.exec_exited(&id, code).await,
             Ok(Some(ShimEvent::Detached { by_keys, .. })) => {
                 if by_keys {
@@ -169,7 +175,11 @@ impl Actor {
         }
         if due(self.restart_at) {
             self.restart_at = None;
-            self.start(None).await;
+            if self.remove_at_once {
+                let _ = self.remove_now(true).await;
+            } else {
+                self.start(None).await;
+            }
         }
         if due(self.health.next()) {
             self.check_health().await;
@@ -235,7 +245,7 @@ impl Actor {
     }
 
     /// Tells an event of this container.
-    fn tell<const N: usize>(&self, action: &str, extra: [(&str, String); N]) {
+    pub(in crate::container) fn tell<const N: usize>(&self, action: &str, extra: [(&str, String); N]) {
         let mut attributes: BTreeMap<String, String> = self.record.config.labels.clone();
         attributes.insert("image".into(), self.record.config.image.clone());
         attributes.insert("name".into(), self.record.name.clone());

@@ -13,6 +13,18 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
     text.split(',').map(key).collect()
 }
 
+/// The keys of a client: its own or the default; none without a terminal.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn of(text: &str, tty: bool) -> Result<Vec<u8>> {
+    match (text, tty) {
+        (_, false) => Ok(Vec::new()),
+        ("", true) => Ok(DEFAULT.to_vec()),
+        (keys, true) => parse(keys),
+    }
+}
+
 fn key(text: &str) -> Result<u8> {
     let bad = || Error::Invalid(format!("Invalid detach keys ({text}) provided"));
     if let [single] = text.as_bytes() {

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// All mounts of a container in the order in which they are made.
 pub(crate) fn all(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
     let host = &record.host;
-    let mut list = kernel_mounts(record, facts)?;
+    let mut list = kernel_mounts(record)?;
     let taken = |at: &str| record.mounts.iter().any(|m| m.destination == at);
     if !taken("/dev/shm") {
         list.extend(shm(record, facts));
@@ -53,7 +53,7 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount
     }
 }
 
-fn kernel_mounts(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
+fn kernel_mounts(record: &Record) -> Result<Vec<Mount>> {
     let host = &record.host;
     let rw = if host.privileged { "rw" } else { "ro" };
     let cgroup_mode =
@@ -77,7 +77,6 @@ fn kernel_mounts(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
     list.retain(|m| m.source != "/dev/mqueue" || Path::new("/dev/mqueue").exists());
     let hidden = |m: &Mount| record.mounts.iter().any(|asked| Path::new(&asked.destination) == m.destination);
     list.retain(|m| !hidden(m));
-    let _ = facts;
     Ok(list)
 }
 

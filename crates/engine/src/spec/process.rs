@@ -131,7 +131,7 @@ fn capabilities(
     })
 }
 
-fn rlimits(asked: &[Ulimit], defaults: &[(String, i64, i64)]) -> Result<Vec<Rlimit>> {
+pub(super) fn rlimits(asked: &[Ulimit], defaults: &[(String, i64, i64)]) -> Result<Vec<Rlimit>> {
     let mut list = Vec::new();
     for ulimit in asked {
         list.push(rlimit(&ulimit.name, ulimit.soft, ulimit.hard)?);

@@ -26,11 +26,7 @@ impl Pending {
 impl Actor {
     pub(super) async fn attach(&mut self, attach: Attach) -> Result<()> {
         let tty = self.record.config.tty;
-        let detach_keys = match (&attach.detach_keys, tty) {
-            (_, false) => Vec::new(),
-            (Some(keys), true) if !keys.is_empty() => detach_keys::parse(keys)?,
-            _ => detach_keys::DEFAULT.to_vec(),
-        };
+        let detach_keys = detach_keys::of(attach.detach_keys.as_deref().unwrap_or(""), tty)?;
         if attach.logs {
             history::replay(&self.shared, &self.record, &attach).await?;
         }

@@ -18,7 +18,7 @@ impl Actor {
         if name == self.record.name {
             return Err(Error::Invalid("Renaming a container with the same name as its current name".into()));
         }
-        ids::check_container_name(&name).map_err(|e| Error::Invalid(e.to_string()))?;
+        name.parse::<ids::ContainerName>().map_err(|e| Error::Invalid(e.to_string()))?;
         self.shared.containers.reserve(&name, &self.record.id)?;
         let old = std::mem::replace(&mut self.record.name, name);
         self.publish();

@@ -43,10 +43,10 @@ const REMEMBERED: usize = 64;
 impl Actor {
     pub(super) fn exec_create(&mut self, config: ExecConfig) -> Result<String> {
         self.require_exec()?;
-        if let Some(keys) = config.detach_keys.as_deref().filter(|k| !k.is_empty()) {
+        if let Some(keys) = Some(&config.detach_keys).filter(|k| !k.is_empty()) {
             detach_keys::parse(keys)?;
         }
-        let id = ids::new_id();
+        let id = ids::ExecId::random().to_string();
         self.tell(&format!("exec_create: {}", config.cmd.join(" ")), [("execID", id.clone())]);
         self.add_exec(&id, config, false);
         self.publish();
@@ -120,11 +120,7 @@ impl Actor {
         if !is_probe {
             self.tell(&format!("exec_start: {}", config.cmd.join(" ")), [("execID", id.to_owned())]);
         }
-        let keys = match (&config.detach_keys, config.tty) {
-            (_, false) => Vec::new(),
-            (Some(keys), true) if !keys.is_empty() => detach_keys::parse(keys)?,
-            _ => detach_keys::DEFAULT.to_vec(),
-        };
+        let keys = detach_keys::of(&config.detach_keys, config.tty)?;
         let attach = |early_input| Request::Attach {
             target: Target::Exec(id.to_owned()),
             stdin: config.attach_stdin,
@@ -158,7 +154,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn exec_failed(&mut self, id: &str, failure: Failure) {
+    pub(super) async fn exec_failed(&mut self, id: &str, failure: Failure) {
         let Failure { code, message } = failure;
         if let Some(exec) = self.execs.get_mut(id)
             && let Phase::Starting(Some(reply)) = std::mem::replace(&mut exec.phase, Phase::Ended { code })
@@ -166,7 +162,7 @@ impl Actor {
             let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {message}");
             answer(reply, Err(Error::Start { code, message }));
         }
-        self.probe_ended(id, code);
+        self.probe_ended(id, code).await;
         self.publish();
     }
 
@@ -177,7 +173,7 @@ impl Actor {
                 self.tell("exec_die", [("execID", id.to_owned()), ("exitCode", code.to_string())]);
             }
         }
-        self.probe_ended(id, code);
+        self.probe_ended(id, code).await;
         self.publish();
     }
 

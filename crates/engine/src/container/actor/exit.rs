@@ -120,7 +120,7 @@ impl Actor {
         };
     }
 
-    fn decide(&self, uptime: Duration) -> Option<Duration> {
+    pub(super) fn decide(&self, uptime: Duration) -> Option<Duration> {
         let policy = policy_of(&self.record.host.restart_policy).ok()?;
         let ended = Ended {
             code: self.record.exit_code,

@@ -1,0 +1,81 @@
+//! A container's volumes at its creation: made if need be, filled from the image when new.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+use super::record::{MountKind, Record};
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+
+/// Makes or finds every volume of the record and fills in names and sources.
+pub(super) fn make(shared: &Shared, record: &mut Record) -> Result<()> {
+    for at in 0..record.mounts.len() {
+        match record.mounts[at].kind {
+            MountKind::Volume => one(shared, record, at)?,
+            MountKind::Bind => super::create::require_source(&record.mounts[at])?,
+            MountKind::Tmpfs => {}
+        }
+    }
+    Ok(())
+}
+
+fn one(shared: &Shared, record: &mut Record, at: usize) -> Result<()> {
+    let mount = record.mounts[at].clone();
+    let asked = record.host.mounts.iter().find(|m| m.target.trim_end_matches('/') == mount.destination);
+    let options = asked.and_then(|m| m.volume_options.as_ref());
+    let name = mount.volume.clone().unwrap_or_else(|| ids::ContainerId::random().to_string());
+    let request = volume::Create {
+        name: Some(name.clone()),
+        driver: options
+            .and_then(|o| o.driver_config.as_ref())
+            .map(|d| d.name.clone())
+            .filter(|d| !d.is_empty())
+            .unwrap_or_else(|| "local".into()),
+        options: options.and_then(|o| o.driver_config.as_ref()).map(|d| d.options.clone()).unwrap_or_default(),
+        labels: options.map_or_else(BTreeMap::new, |o| o.labels.clone()),
+        is_anonymous: mount.anonymous,
+    };
+    let is_new = shared.volumes.get(&name).is_none();
+    let made = shared.volumes.create(request)?;
+    if is_new {
+        shared.tell("volume", "create", &name, [("driver".to_owned(), "local".to_owned())].into());
+    }
+    record.mounts[at].volume = Some(name.clone());
+    record.mounts[at].source = made.data.clone();
+    if mount.copy_up {
+        copy_up(shared, record, &name, &mount.destination)?;
+    }
+    if let Some(subpath) = &mount.subpath {
+        record.mounts[at].source = shared.volumes.subpath(&name, subpath)?;
+    }
+    Ok(())
+}
+
+/// A volume that is empty takes over what the image has at the target.
+fn copy_up(shared: &Shared, record: &Record, name: &str, destination: &str) -> Result<()> {
+    if record.chain.is_none() || !shared.volumes.is_empty(name)? {
+        return Ok(());
+    }
+    let root = shared.snapshots.mount_view(snapshot::View::WritableReadOnly(&record.id))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    match openat2(&root, destination, flags, Mode::empty(), resolve) {
+        Ok(source) => Ok(shared.volumes.copy_up(name, source.as_fd())?),
+        // The image has nothing there, or not a folder: the volume stays empty.
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(()),
+        Err(e) => Err(Error::file("open the image's", destination, e.into())),
+    }
+}
+
+/// Removes the anonymous volumes that a failed creation has made.
+pub(super) fn unmake(shared: &Shared, record: &Record) {
+    for mount in record.mounts.iter().filter(|m| m.anonymous) {
+        if let Some(name) = &mount.volume
+            && let Err(error) = shared.volumes.remove(name)
+        {
+            tracing::warn!(volume = name, error = fault::chain(&error), "anonymous volume stays");
+        }
+    }
+}

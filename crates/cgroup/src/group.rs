@@ -116,7 +116,7 @@ impl Group {
         };
         // Without CPUs and memory nodes no process could enter.
         if let Some(Place::V1(dir)) = group.place(Controller::Cpuset) {
-            v1::cpuset::inherit(&group.root_of(Controller::Cpuset), &group.path, dir)?;
+            v1::cpuset::inherit(group.root_of(Controller::Cpuset), &group.path, dir)?;
         }
         group.apply(resources)?;
         Ok(group)

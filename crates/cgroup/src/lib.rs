@@ -12,6 +12,7 @@
 
 pub mod device;
 pub mod error;
+pub mod features;
 pub mod group;
 pub mod hierarchy;
 pub mod stats;
@@ -26,6 +27,7 @@ mod v1;
 mod v2;
 
 pub use error::{Error, Result};
+pub use features::Features;
 pub use group::{Entry, Group};
 pub use hierarchy::{Controller, Host, Mode, host};
 pub use stats::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

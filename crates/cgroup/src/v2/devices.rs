@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{Mode, OFlags, openat};
 use sys::bpf::{self, Insn};
 
-use crate::device::{Access, DeviceKind, Rule};
+use crate::device::{DeviceKind, Rule};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::hierarchy::Controller;
@@ -155,7 +155,7 @@ fn emit_rule(program: &mut Vec<Insn>, rule: &Rule) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{rules, tests::rule};
+    use crate::device::{Access, rules, tests::rule};
 
     /// Runs the program as the kernel would; panics on what the verifier would refuse.
     fn run(program: &[Insn], kind: u32, wanted: u8, major: u32, minor: u32) -> bool {

@@ -1,15 +1,41 @@
 //! Containers: what faces may ask of them. Each one is owned by an actor; this file only sends commands and reads views.
 
+pub(crate) mod accounts;
+mod actor;
 pub(crate) mod command;
+mod control;
+mod copy;
+mod create;
+mod detach_keys;
+mod files;
 pub(crate) mod handle;
+mod history;
+mod list;
+mod log_attrs;
+mod mounts;
+mod prepare;
+mod prune;
 pub(crate) mod record;
+pub(crate) mod recover;
 pub(crate) mod registry;
 mod request;
+mod rootfs;
+pub(crate) mod seccomp;
+mod signal;
+mod stats;
+mod top;
 mod view;
+mod volumes;
 
 pub use command::Waiter;
+pub use copy::{PathStat, PutOptions};
+pub use history::LogStream;
+pub use list::network_name;
+pub use prune::Pruned;
 pub use record::{MountKind, MountRecord, Record};
 pub use request::*;
+pub use stats::{Network, Sample};
+pub use top::Top;
 pub use view::{Size, View};
 
 use command::Command;

@@ -43,8 +43,8 @@ pub enum Error {
     #[error("{0}")]
     Unimplemented(String),
     /// The lifecycle refuses the step.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(#[from] lifecycle::Refusal),
     /// The container or exec could not be started.
     #[error("{message}")]
     Start {
@@ -138,7 +138,8 @@ impl Error {
                 Kind::NotFound
             }
             Self::AmbiguousPrefix(_) | Self::Invalid(_) => Kind::Invalid,
-            Self::NameInUse { .. } | Self::Conflict(_) | Self::Refused(_) => Kind::Conflict,
+            Self::NameInUse { .. } | Self::Conflict(_) => Kind::Conflict,
+            Self::Refused(refusal) => refusal.kind(),
             Self::Unimplemented(_) => Kind::Unimplemented,
             // Docker answers 400 for what the user can mend (no such command) and 500 for the rest.
             Self::Start { code: 126 | 127, .. } => Kind::Invalid,

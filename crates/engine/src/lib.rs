@@ -10,11 +10,15 @@ pub mod error;
 pub mod events;
 pub mod exec;
 pub mod image;
+pub mod host;
 pub mod options;
+pub mod stream;
 pub mod system;
 pub mod volume;
 
 mod engine;
+mod flusher;
+mod prune;
 mod spec;
 
 pub use engine::Engine;

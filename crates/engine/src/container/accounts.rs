@@ -31,7 +31,7 @@ pub(crate) fn of_stopped(shared: &Shared, record: &Record) -> Result<Accounts> {
 }
 
 fn of_view(shared: &Shared, id: &str) -> Result<Accounts> {
-    let root = shared.snapshots.mount_view(id)?;
+    let root = shared.snapshots.mount_view(snapshot::View::WritableReadOnly(id))?;
     read(root.as_fd())
 }
 

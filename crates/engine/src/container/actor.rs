@@ -1,29 +1,30 @@
 //! The one task that owns a container: takes commands, shim events and deadlines in turn, and publishes what changed.
 //!
 //! ```text
-//! commands ─┐                       ┌─► view (watch)      ─► list, inspect, logs
-//! shim ─────┼─► one at a time ──────┼─► events            ─► docker events
-//! deadlines ┘                       └─► config.json, replies, requests to the shim
+//! commands ─┐                                   ┌─► view (watch)      ─► list, inspect, logs
+//! shim ─────┼─► lifecycle::next ─► effects ─────┼─► events            ─► docker events
+//! deadlines ┘                                   └─► config.json, replies, requests to the shim
 //! ```
 //! Nothing here waits for the container: what takes time leaves a reply behind that a later event answers.
 
 mod attach;
 mod change;
+mod effects;
 mod exec;
 mod exit;
 mod health;
 mod remove;
-mod resume;
 mod start;
 mod stop;
 
-pub(crate) use exit::policy_of;
+pub(in crate::container) use exit::UNSEEN;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use lifecycle::State;
+use lifecycle::Event;
 use shim::protocol::Event as ShimEvent;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
 use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
+use super::signal;
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -51,51 +53,54 @@ enum AtExit {
 pub(crate) struct Actor {
     shared: Arc<Shared>,
     record: Record,
-    state: State,
     inbox: Inbox,
+    /// There is one from the launch to the exit.
     shim: Option<Control>,
-    /// Replies of a start that the shim has not answered yet.
+    /// Why the launch that an event asked for has failed.
+    launch_error: Option<Error>,
     starting: Vec<Reply<Started>>,
+    restarting: Vec<Reply<()>>,
     /// Clients that wait for the start.
     attaches: Vec<attach::Pending>,
     at_exit: Vec<AtExit>,
     waits: Vec<(WaitCondition, oneshot::Sender<WaitOutcome>)>,
     execs: HashMap<String, exec::Exec>,
+    health: health::Watch,
+    /// How the stop under way goes on.
+    stop: stop::Plan,
     /// When the stop signal turns into SIGKILL.
     kill_at: Option<Instant>,
     /// When the restart policy starts it again.
     restart_at: Option<Instant>,
-    /// The backoff that was waited for before this run.
-    backoff: std::time::Duration,
-    health: health::Watch,
-    /// It ended while no daemon watched, and was to be removed then.
-    remove_at_once: bool,
+    /// Remove anonymous volumes with it.
+    with_volumes: bool,
     /// The container is removed: the task ends.
     gone: bool,
 }
 
 impl Actor {
     /// Makes the actor of a container and the handle to it; `shim` is the connection to a shim that survived a former daemon.
-    pub(crate) fn new(shared: Arc<Shared>, record: Record, state: State, shim: Option<Control>) -> (Self, Handle) {
-        let view = View { record: Arc::new(record.clone()), state: state.clone(), health: None, execs: Vec::new() };
+    pub(crate) fn new(shared: Arc<Shared>, record: Record, shim: Option<Control>) -> (Self, Handle) {
+        let view = View { record: Arc::new(record.clone()), health: None, execs: Vec::new() };
         let (handle, inbox) = Handle::new(view);
         let health = health::Watch::new(&record);
         let actor = Self {
             shared,
             record,
-            state,
             inbox,
             shim,
+            launch_error: None,
             starting: Vec::new(),
+            restarting: Vec::new(),
             attaches: Vec::new(),
             at_exit: Vec::new(),
             waits: Vec::new(),
             execs: HashMap::new(),
+            health,
+            stop: stop::Plan::default(),
             kill_at: None,
             restart_at: None,
-            backoff: std::time::Duration::ZERO,
-            health,
-            remove_at_once: false,
+            with_volumes: false,
             gone: false,
         };
         (actor, handle)
@@ -103,7 +108,6 @@ impl Actor {
 
     /// Lives as long as the container is known.
     pub(crate) async fn run(mut self) {
-        self.publish();
         while !self.gone {
             let deadline = self.deadline();
             tokio::select! {
@@ -119,12 +123,18 @@ impl Actor {
 
     async fn take(&mut self, command: Command) {
         match command {
-            Command::Start { reply, .. } => self.start(Some(reply)).await,
+            Command::Start { reply, .. } => self.start(reply).await,
             Command::Stop { options, reply } => self.stop(options, reply).await,
             Command::Restart { options, reply } => self.restart(options, reply).await,
             Command::Kill { signal, reply } => self.kill(signal, reply).await,
-            Command::Pause { reply } => answer(reply, self.pause().await),
-            Command::Unpause { reply } => answer(reply, self.unpause().await),
+            Command::Pause { reply } => {
+                let result = self.apply(Event::Pause).await;
+                answer(reply, result);
+            }
+            Command::Unpause { reply } => {
+                let result = self.apply(Event::Unpause).await;
+                answer(reply, result);
+            }
             Command::Remove { options, reply } => self.remove(options, reply).await,
             Command::Rename { name, reply } => answer(reply, self.rename(name)),
             Command::Update { update, reply } => answer(reply, self.update(*update).await),
@@ -146,7 +156,10 @@ impl Actor {
     async fn hear(&mut self, event: std::io::Result<Option<ShimEvent>>) {
         match event {
             Ok(Some(ShimEvent::Started { pid })) => self.started(pid).await,
-            Ok(Some(ShimEvent::Failed(failure))) => self.start_failed(failure.code, failure.message).await,
+            Ok(Some(ShimEvent::Failed(failure))) => {
+                self.shim = None;
+                self.start_failed(failure.code, failure.message).await;
+            }
             Ok(Some(ShimEvent::Exited(exit))) => self.exited(exit).await,
             Ok(Some(ShimEvent::ExecStarted { id, pid })) => self.exec_started(&id, pid),
             Ok(Some(ShimEvent::ExecFailed { id, failure })) => self.exec_failed(&id, failure).await,
@@ -162,7 +175,7 @@ impl Actor {
     }
 
     fn deadline(&self) -> Instant {
-        let far = || Instant::now() + std::time::Duration::from_secs(86_400);
+        let far = || Instant::now() + Duration::from_secs(86_400);
         [self.kill_at, self.restart_at, self.health.next()].into_iter().flatten().min().unwrap_or_else(far)
     }
 
@@ -171,15 +184,11 @@ impl Actor {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.kill_at) {
             self.kill_at = None;
-            self.signal(super::signal::KILL, true).await;
+            self.signal(signal::KILL, true).await;
         }
         if due(self.restart_at) {
             self.restart_at = None;
-            if self.remove_at_once {
-                let _ = self.remove_now(true).await;
-            } else {
-                self.start(None).await;
-            }
+            self.restart_due().await;
         }
         if due(self.health.next()) {
             self.check_health().await;
@@ -188,7 +197,8 @@ impl Actor {
 
     fn wait(&mut self, condition: WaitCondition) -> Waiter {
         let (tell, outcome) = oneshot::channel();
-        if condition == WaitCondition::NotRunning && !self.is_up() && self.restart_at.is_none() {
+        let stands = self.shim.is_none() && self.restart_at.is_none();
+        if condition == WaitCondition::NotRunning && stands {
             let _ = tell.send(self.outcome(None));
         } else {
             self.waits.push((condition, tell));
@@ -199,10 +209,9 @@ impl Actor {
     /// Answers the waits for these conditions.
     fn answer_waits(&mut self, conditions: &[WaitCondition], error: Option<&str>) {
         let outcome = self.outcome(error);
-        let (answered, rest) =
+        let (answered, rest): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.waits).into_iter().partition(|(c, _)| conditions.contains(c));
         self.waits = rest;
-        let answered: Vec<_> = answered;
         for (_, tell) in answered {
             let _ = tell.send(outcome.clone());
         }
@@ -212,16 +221,10 @@ impl Actor {
         WaitOutcome { code: i64::from(self.record.exit_code), error: error.map(str::to_owned) }
     }
 
-    /// A program runs, frozen or not, or is just being started.
-    fn is_up(&self) -> bool {
-        self.shim.is_some()
-    }
-
     /// Shows the world the present state.
     fn publish(&self) {
         let view = View {
             record: Arc::new(self.record.clone()),
-            state: self.state.clone(),
             health: self.health.shown(),
             execs: self.execs.iter().filter(|(_, e)| e.is_listed()).map(|(id, _)| id.clone()).collect(),
         };
@@ -229,12 +232,8 @@ impl Actor {
     }
 
     /// Publishes, and writes the record; a record that cannot be written is logged, the container goes on.
-    fn publish_and_save(&self) {
+    fn persist(&self) {
         self.publish();
-        self.save();
-    }
-
-    fn save(&self) {
         if let Err(error) = self.record.write(&self.folder()) {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "record not written");
             return;
@@ -257,22 +256,10 @@ impl Actor {
         self.shared.container_folder(&self.record.id)
     }
 
-    fn run_dir(&self) -> PathBuf {
-        self.shared.run_dir(&self.record.id)
-    }
-
-    fn require_running(&self) -> Result<()> {
-        match self.state {
-            State::Running { .. } | State::Paused { .. } => Ok(()),
-            _ => Err(Error::Conflict(format!("container {} is not running", self.record.id))),
-        }
-    }
-
-    fn pid(&self) -> Option<i32> {
-        match self.state {
-            State::Running { pid, .. } | State::Paused { pid, .. } => Some(pid),
-            _ => None,
-        }
+    /// Whether the container can be used so.
+    fn permits(&self, purpose: lifecycle::Use) -> Result<()> {
+        lifecycle::permits(&self.record.state, purpose)
+            .map_err(|refused| refused.of(&self.record.id, &self.record.name).into())
     }
 }
 

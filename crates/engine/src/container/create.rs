@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::container::{ContainerConfig, HealthConfig, HostConfig};
-use lifecycle::State;
+use lifecycle::restart::Backoff;
+use lifecycle::{RestartPolicy, State};
 
-use super::actor::{Actor, policy_of};
+use super::actor::Actor;
 use super::record::{MountKind, MountRecord, Record, VERSION, write_whole};
 use super::request::{Created, NewContainer};
 use super::{files, mounts, registry::Registry, volumes};
@@ -26,7 +27,7 @@ impl Engine {
         let shared = self.shared.clone();
         let (record, warnings) = blocking::run("container creation", move || create(&shared, new)).await?;
         let id = record.id.clone();
-        let (actor, handle) = Actor::new(self.shared.clone(), record, State::Created, None);
+        let (actor, handle) = Actor::new(self.shared.clone(), record, None);
         self.shared.containers.add(handle);
         actor.tell("create", []);
         tokio::spawn(actor.run());
@@ -39,7 +40,7 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
     if new.config.image.is_empty() {
         return Err(Error::Invalid("no image specified: name one, such as hello".into()));
     }
-    let image = shared.images.resolve(&new.config.image)?;
+    let image = shared.images.obtain(&new.config.image)?;
     check_platform(new.platform.as_deref(), &image)?;
     merge(&mut new.config, &image.config.config);
     complete(&mut new.host, shared, &mut warnings)?;
@@ -66,13 +67,11 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
         mounts: planned,
         log_driver,
         log_options,
-        restart_count: 0,
-        stopped_by_user: false,
-        running: false,
+        state: State::Created,
+        backoff: Backoff::default(),
         started_unix_nanos: 0,
         finished_unix_nanos: 0,
         exit_code: 0,
-        oom_killed: false,
         error: String::new(),
     };
     match make(shared, &mut record) {
@@ -266,10 +265,9 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
         super::signal::parse(&config.stop_signal)?;
     }
     let policy = policy_of(&host.restart_policy)?;
-    if host.auto_remove && host.restart_policy.name != "no" {
+    if host.auto_remove && policy != RestartPolicy::No {
         return Err(Error::Invalid("can't create 'AutoRemove' container with restart policy".into()));
     }
-    drop(policy);
     if !["", "runc", "estiva", "io.containerd.runc.v2"].contains(&host.runtime.as_str()) {
         return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", host.runtime)));
     }
@@ -331,6 +329,14 @@ fn log_of(shared: &Shared, host: &HostConfig) -> Result<LogChoice> {
     };
     logs::validate(&driver, &options)?;
     Ok((driver, options))
+}
+
+/// The restart policy as the lifecycle knows it.
+///
+/// # Errors
+/// [`Error::Invalid`] in Docker's words.
+pub(crate) fn policy_of(asked: &api::container::RestartPolicy) -> Result<RestartPolicy> {
+    RestartPolicy::from_parts(&asked.name, asked.maximum_retry_count).map_err(|e| Error::Invalid(e.to_string()))
 }
 
 /// A bind's source is there, or is made when the user's form asks for that.

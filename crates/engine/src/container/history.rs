@@ -60,8 +60,7 @@ impl Engine {
             });
         }
         let ended = move || {
-            let view = handle.view();
-            !matches!(view.state, lifecycle::State::Running { .. } | lifecycle::State::Paused { .. })
+            !handle.view().record.state.is_running()
         };
         tokio::task::spawn_blocking(move || {
             let read = reader.drain(

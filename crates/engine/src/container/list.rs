@@ -34,7 +34,7 @@ impl Engine {
         let ancestors = self.ancestors(filters);
         views.retain(|v| {
             let created = v.record.created_unix_nanos;
-            (every || is_up(&v.state))
+            (every || is_up(&v.record.state))
                 && before.is_none_or(|edge| created < edge)
                 && since.is_none_or(|edge| created > edge)
                 && ancestors.as_ref().is_none_or(|ids| ids.contains(&v.record.image_id))
@@ -94,13 +94,13 @@ fn passes(view: &View, filters: &ids::Filters) -> bool {
             let slashed = format!("/{}", record.name);
             record.name.contains(name) || slashed == name || matches_regex(name, &record.name)
         })
-        && filters.matches_any("status", |status| status == view.state.word())
+        && filters.matches_any("status", |status| status == record.state.name())
         && filters.matches_any("exited", |code| {
-            matches!(view.state, State::Exited { .. }) && code.parse() == Ok(record.exit_code)
+            matches!(record.state, State::Exited { .. }) && code.parse() == Ok(record.exit_code)
         })
         && filters.matches_labels("label", &labels)
         && !filters.excludes_labels("label!", &labels)
-        && filters.matches_any("health", |want| view.health.as_ref().map_or("none", |h| h.status.word()) == want)
+        && filters.matches_any("health", |want| view.health.as_ref().map_or("none", |h| h.status.name()) == want)
         && filters.matches_any("volume", |want| {
             record.mounts.iter().any(|m| m.volume.as_deref() == Some(want) || m.destination == want)
         })

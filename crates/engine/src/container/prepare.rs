@@ -31,13 +31,8 @@ pub(crate) fn joined(shared: &Shared, host: &HostConfig) -> Result<Joined> {
     let pid_of = |option: &str, mode: &str| -> Result<Option<i32>> {
         let Some(target) = mode.strip_prefix("container:") else { return Ok(None) };
         let view = shared.containers.require(target)?.view();
-        match view.state {
-            lifecycle::State::Running { pid, .. } | lifecycle::State::Paused { pid, .. } => Ok(Some(pid)),
-            _ => Err(Error::Conflict(format!(
-                "cannot join {option} of a non running container: {}",
-                view.record.id
-            ))),
-        }
+        let refused = || Error::Conflict(format!("cannot join {option} of a non running container: {}", view.record.id));
+        view.record.state.pid().map(Some).ok_or_else(refused)
     };
     Ok(Joined {
         network: pid_of("network namespace", &host.network_mode)?,

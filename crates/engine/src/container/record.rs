@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use api::container::{ContainerConfig, HostConfig};
 use api::network::NetworkingConfig;
+use lifecycle::State;
+use lifecycle::restart::Backoff;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -52,20 +54,16 @@ pub struct Record {
     pub log_driver: String,
     /// Options of the log driver.
     pub log_options: std::collections::BTreeMap<String, String>,
+    /// Where it was in its life when this was written. A state with a process in it is only true while that process is found.
+    pub state: State,
     /// Restarts by policy since the last start by hand.
-    pub restart_count: u32,
-    /// The user stopped it: `unless-stopped` leaves it so after a daemon restart.
-    pub stopped_by_user: bool,
-    /// It was running when this was written.
-    pub running: bool,
+    pub backoff: Backoff,
     /// Last start, in nanoseconds since the epoch; 0: never.
     pub started_unix_nanos: i64,
     /// Last end, in nanoseconds since the epoch; 0: never.
     pub finished_unix_nanos: i64,
-    /// Last exit code.
+    /// Last exit code, or that of a start that failed.
     pub exit_code: i32,
-    /// The last run was ended by the kernel's OOM killer.
-    pub oom_killed: bool,
     /// Why the last start failed; empty when it did not.
     pub error: String,
 }

@@ -14,10 +14,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifecycle::State;
+use lifecycle::{State, UnixNanos};
 use shim::protocol::{Event, Exit};
 
-use super::actor::Actor;
+use super::actor::{Actor, UNSEEN};
 use super::control::Control;
 use super::prepare;
 use super::record::Record;
@@ -70,33 +70,38 @@ async fn take_up(shared: &Arc<Shared>, Found { mut record, shim }: Found) {
         None => None,
     };
     let id = record.id.clone();
-    let (state, control) = match hello {
+    let control = match hello {
         Some((control, Some(pid), None)) => {
-            let since_unix_nanos = started_at(shared, &record);
-            record.started_unix_nanos = since_unix_nanos;
-            record.running = true;
+            let since = started_at(shared, &record);
+            record.started_unix_nanos = since;
+            let stopping = matches!(record.state, State::Running { stopping: true, .. });
             let frozen = cgroup::Group::open(&shared.cgroup_of(&record)).and_then(|g| g.is_frozen());
-            let state = if frozen.unwrap_or(false) {
-                State::Paused { pid, since_unix_nanos }
+            let since = UnixNanos(since);
+            record.state = if frozen.unwrap_or(false) {
+                State::Paused { pid, since, stopping }
             } else {
-                State::Running { pid, since_unix_nanos }
+                State::Running { pid, since, stopping }
             };
-            (state, Some(control))
+            Some(control)
         }
         // It has ended, or never came to run: what it wrote is all there is to know.
         Some((control, _, _)) => {
             let _ = control.send(&shim::protocol::Request::Forget, None).await;
-            (ended(shared, &mut record), None)
+            ended(shared, &mut record);
+            None
         }
-        None => (ended(shared, &mut record), None),
+        None => {
+            ended(shared, &mut record);
+            None
+        }
     };
     let is_up = control.is_some();
-    let (mut actor, handle) = Actor::new(shared.clone(), record, state, control);
+    let (mut actor, handle) = Actor::new(shared.clone(), record, control);
     shared.containers.add(handle);
     if is_up {
         actor.resume();
     } else {
-        actor.after_start_up();
+        actor.after_start_up().await;
     }
     tracing::debug!(container = id, is_up, "taken up");
     tokio::spawn(actor.run());
@@ -112,31 +117,29 @@ async fn greet(socket: std::os::fd::OwnedFd) -> Option<(Control, Option<i32>, Op
 }
 
 /// Settles a container that does not run.
-fn ended(shared: &Shared, record: &mut Record) -> State {
+fn ended(shared: &Shared, record: &mut Record) {
     let was_launched = shared.run_dir(&record.id).join("launch.json").exists();
-    let exit = prepare::read_exit(shared, &record.id);
+    let by_user = matches!(record.state, State::Running { stopping: true, .. } | State::Paused { stopping: true, .. });
     // An exit that the record has already is an old one.
-    let news = exit.filter(|e| e.at_unix_nanos > record.finished_unix_nanos);
-    if let Some(exit) = news {
-        record.running = false;
-        record.exit_code = exit.code;
-        record.oom_killed = exit.oom_killed;
-        record.started_unix_nanos = exit.started_unix_nanos;
-        record.finished_unix_nanos = exit.at_unix_nanos;
-    } else if record.running || was_launched {
-        prepare::kill_leftovers(shared, record);
-        record.running = false;
-        record.exit_code = 255;
-        record.finished_unix_nanos = shared.now();
-    }
+    let exit = prepare::read_exit(shared, &record.id).filter(|e| e.at_unix_nanos > record.finished_unix_nanos);
+    let seen = match exit {
+        Some(exit) => {
+            record.started_unix_nanos = exit.started_unix_nanos;
+            Some(lifecycle::Exit { code: exit.code, at: UnixNanos(exit.at_unix_nanos), oom: exit.oom_killed })
+        }
+        None if record.state.is_running() || was_launched => {
+            prepare::kill_leftovers(shared, record);
+            Some(lifecycle::Exit { code: UNSEEN, at: UnixNanos(shared.now()), oom: false })
+        }
+        None => None,
+    };
     prepare::clean_up(shared, record);
-    if record.finished_unix_nanos == 0 {
-        return State::Created;
-    }
-    State::Exited {
-        code: record.exit_code,
-        at_unix_nanos: record.finished_unix_nanos,
-        oom_killed: record.oom_killed,
+    if let Some(exit) = seen {
+        record.exit_code = exit.code;
+        record.finished_unix_nanos = exit.at.0;
+        record.state = State::Exited { exit, by_user };
+    } else if matches!(record.state, State::Starting { .. }) {
+        record.state = record.state.exit().map_or(State::Created, |exit| State::Exited { exit, by_user });
     }
 }
 

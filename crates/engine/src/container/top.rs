@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use lifecycle::Use;
+
 use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -43,9 +45,7 @@ impl Engine {
     /// No such container; it does not run; options that this is not a match for.
     pub async fn top(&self, target: &str, arguments: &str) -> Result<Top> {
         let view = self.container(target)?;
-        if !matches!(view.state, lifecycle::State::Running { .. } | lifecycle::State::Paused { .. }) {
-            return Err(Error::Conflict(format!("container {} is not running", view.record.id)));
-        }
+        view.permits(Use::Top)?;
         let columns = columns(arguments)?;
         let cgroup = self.shared.cgroup_of(&view.record);
         blocking::run("top", move || {

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use lifecycle::State;
+use lifecycle::Use;
 
 use super::record::Record;
+use crate::error::Result;
 
 /// The last published picture of a container.
 #[derive(Debug, Clone)]
 pub struct View {
     /// What is written on disk.
     pub record: Arc<Record>,
-    /// Where it is in its life.
-    pub state: State,
     /// Its health, when a check is configured.
-    pub health: Option<lifecycle::health::Health>,
+    pub health: Option<lifecycle::Health>,
     /// Ids of execs that run or are yet to run.
     pub execs: Vec<String>,
 }
@@ -26,4 +25,15 @@ pub struct Size {
     pub writable_bytes: u64,
     /// With all layers below.
     pub root_bytes: u64,
+}
+
+impl View {
+    /// Whether the container can be used so.
+    ///
+    /// # Errors
+    /// When its state does not allow it, in Docker's words.
+    pub fn permits(&self, purpose: Use) -> Result<()> {
+        lifecycle::permits(&self.record.state, purpose)
+            .map_err(|refused| refused.of(&self.record.id, &self.record.name).into())
+    }
 }

@@ -25,6 +25,7 @@ impl Pending {
 
 impl Actor {
     pub(super) async fn attach(&mut self, attach: Attach) -> Result<()> {
+        self.permits(lifecycle::Use::Attach)?;
         let tty = self.record.config.tty;
         let detach_keys = detach_keys::of(attach.detach_keys.as_deref().unwrap_or(""), tty)?;
         if attach.logs {

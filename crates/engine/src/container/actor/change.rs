@@ -1,6 +1,4 @@
-//! Changes to a container that stays: name, limits, freezing.
-
-use lifecycle::State;
+//! Changes to a container that stays: its name, its limits.
 
 use super::Actor;
 use crate::blocking;
@@ -35,6 +33,7 @@ impl Actor {
 
     /// The kernel is asked first: what it refuses is not written down.
     pub(super) async fn update(&mut self, update: Update) -> Result<Vec<String>> {
+        self.permits(lifecycle::Use::Update)?;
         let mut host = self.record.host.clone();
         merge(&mut host.resources, &update.resources);
         if !update.restart_policy.name.is_empty() {
@@ -43,11 +42,11 @@ impl Actor {
                     "Restart policy cannot be updated because AutoRemove is enabled for the container".into(),
                 ));
             }
-            super::exit::policy_of(&update.restart_policy)?;
+            crate::container::create::policy_of(&update.restart_policy)?;
             host.restart_policy = update.restart_policy;
         }
         let limits = resources::to_oci(&host.resources)?;
-        if self.pid().is_some() {
+        if self.record.state.is_running() {
             let cgroup = self.shared.cgroup_of(&self.record);
             blocking::run("container update", move || {
                 Ok(cgroup::Group::open(&cgroup)?.apply(&limits)?)
@@ -55,46 +54,9 @@ impl Actor {
             .await?;
         }
         self.record.host = host;
-        self.publish_and_save();
+        self.persist();
         self.tell("update", []);
         Ok(Vec::new())
-    }
-
-    pub(super) async fn pause(&mut self) -> Result<()> {
-        match self.state {
-            State::Running { pid, since_unix_nanos } => {
-                self.freeze(true).await?;
-                self.state = State::Paused { pid, since_unix_nanos };
-            }
-            State::Paused { .. } => {
-                return Err(Error::Conflict(format!("cannot pause container {}: container {} is already paused", self.record.id, self.record.id)));
-            }
-            _ => return Err(Error::Conflict(format!("cannot pause container {}: container {} is not running", self.record.id, self.record.id))),
-        }
-        self.publish();
-        self.tell("pause", []);
-        Ok(())
-    }
-
-    pub(super) async fn unpause(&mut self) -> Result<()> {
-        let State::Paused { pid, since_unix_nanos } = self.state else {
-            let word = if self.pid().is_some() { "paused" } else { "running" };
-            return Err(Error::Conflict(format!("cannot unpause container {}: container {} is not {word}", self.record.id, self.record.id)));
-        };
-        self.freeze(false).await?;
-        self.state = State::Running { pid, since_unix_nanos };
-        self.publish();
-        self.tell("unpause", []);
-        Ok(())
-    }
-
-    async fn freeze(&self, on: bool) -> Result<()> {
-        let cgroup = self.shared.cgroup_of(&self.record);
-        blocking::run("container pause", move || {
-            let group = cgroup::Group::open(&cgroup)?;
-            Ok(if on { group.freeze()? } else { group.thaw()? })
-        })
-        .await
     }
 }
 

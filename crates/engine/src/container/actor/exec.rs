@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use lifecycle::State;
 use shim::protocol::{Failure, Request, Target};
 
 use super::{Actor, answer};
@@ -42,7 +41,7 @@ const REMEMBERED: usize = 64;
 
 impl Actor {
     pub(super) fn exec_create(&mut self, config: ExecConfig) -> Result<String> {
-        self.require_exec()?;
+        self.permits(lifecycle::Use::Exec)?;
         if let Some(keys) = Some(&config.detach_keys).filter(|k| !k.is_empty()) {
             detach_keys::parse(keys)?;
         }
@@ -51,21 +50,6 @@ impl Actor {
         self.add_exec(&id, config, false);
         self.publish();
         Ok(id)
-    }
-
-    fn require_exec(&self) -> Result<()> {
-        match self.state {
-            State::Running { .. } => Ok(()),
-            State::Paused { .. } => Err(Error::Conflict(format!(
-                "container {} is paused, unpause the container before exec",
-                self.record.id
-            ))),
-            State::Restarting { .. } => Err(Error::Conflict(format!(
-                "container {} is restarting, wait until the container is running",
-                self.record.id
-            ))),
-            _ => Err(Error::Conflict(format!("container {} is not running", self.record.id))),
-        }
     }
 
     pub(super) fn add_exec(&mut self, id: &str, config: ExecConfig, is_probe: bool) {
@@ -103,8 +87,8 @@ impl Actor {
         if !matches!(exec.phase, Phase::Created) {
             return Err(Error::Conflict(format!("exec {id} has already run")));
         }
-        self.require_exec()?;
-        let pid = self.pid().expect("a running container has a pid");
+        self.permits(lifecycle::Use::Exec)?;
+        let pid = self.record.state.pid().expect("a container that permits execs runs");
         let config = exec.config.clone();
         let is_probe = exec.is_probe;
         let (shared, record, exec_id) = (self.shared.clone(), self.record.clone(), id.to_owned());

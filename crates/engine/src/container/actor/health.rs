@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use lifecycle::health::{Health, Plan, Probe, Status};
+use lifecycle::health::{Health, Probe, Schedule};
+use lifecycle::UnixNanos;
 use shim::protocol::{Request, Target};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -19,9 +20,10 @@ const OUTPUT: usize = 4096;
 /// The health of one container over its runs.
 #[derive(Debug)]
 pub(super) struct Watch {
-    plan: Option<Plan>,
+    schedule: Option<Schedule>,
     health: Option<Health>,
     started: Option<Instant>,
+    started_unix_nanos: i64,
     due: Option<Instant>,
     running: Option<Running>,
 }
@@ -37,9 +39,9 @@ struct Running {
 
 impl Watch {
     pub(super) fn new(record: &Record) -> Self {
-        let plan = record.config.healthcheck.as_ref().and_then(plan_of);
-        let health = plan.as_ref().map(|_| Health::starting());
-        Self { plan, health, started: None, due: None, running: None }
+        let schedule = record.config.healthcheck.as_ref().and_then(schedule_of);
+        let health = schedule.as_ref().map(|_| Health::default());
+        Self { schedule, health, started: None, started_unix_nanos: 0, due: None, running: None }
     }
 
     /// What inspect shows.
@@ -53,11 +55,20 @@ impl Watch {
     }
 
     pub(super) fn begin(&mut self, record: &Record) {
-        *self = Self::new(record);
-        let now = Instant::now();
-        if let Some(plan) = &self.plan {
-            self.started = Some(now);
-            self.due = Some(now + plan.next_interval(Status::Starting, Duration::ZERO));
+        self.schedule = record.config.healthcheck.as_ref().and_then(schedule_of);
+        self.started = Some(Instant::now());
+        self.started_unix_nanos = record.started_unix_nanos;
+        if self.schedule.is_some() {
+            self.health.get_or_insert_default().begin();
+        }
+        self.resume();
+    }
+
+    /// Plans the next probe.
+    pub(super) fn resume(&mut self) {
+        if let (Some(schedule), Some(health)) = (&self.schedule, &self.health) {
+            let uptime = self.started.map_or(Duration::ZERO, |at| at.elapsed());
+            self.due = Some(Instant::now() + health.next_in(schedule, uptime));
         }
     }
 
@@ -69,20 +80,18 @@ impl Watch {
     }
 }
 
-/// The plan of a health check; `None` for none and for `NONE`.
-fn plan_of(asked: &api::container::HealthConfig) -> Option<Plan> {
+/// The schedule of a health check; `None` for none and for `NONE`.
+fn schedule_of(asked: &api::container::HealthConfig) -> Option<Schedule> {
     match asked.test.first().map(String::as_str) {
-        None | Some("NONE") => return None,
-        _ => {}
+        None | Some("NONE") => None,
+        _ => Some(Schedule::from_nanos(
+            asked.interval,
+            asked.timeout,
+            asked.start_period,
+            asked.start_interval,
+            asked.retries,
+        )),
     }
-    let nanos = |value: i64| Duration::from_nanos(u64::try_from(value).unwrap_or(0));
-    Some(Plan::new(
-        nanos(asked.interval),
-        nanos(asked.timeout),
-        nanos(asked.start_period),
-        nanos(asked.start_interval),
-        u32::try_from(asked.retries).unwrap_or(0),
-    ))
 }
 
 impl Actor {
@@ -96,24 +105,16 @@ impl Actor {
             return;
         }
         self.health.due = None;
-        let Some(plan) = self.health.plan.clone() else { return };
-        if !matches!(self.state, lifecycle::State::Running { .. }) {
-            self.health.due = Some(Instant::now() + Duration::from_secs(1));
-            return;
-        }
+        let Some(schedule) = self.health.schedule else { return };
         match self.begin_probe().await {
             Ok(running) => {
                 self.health.running = Some(running);
-                self.health.due = Some(Instant::now() + plan.timeout);
+                self.health.due = Some(Instant::now() + schedule.timeout);
             }
             Err(error) => {
                 tracing::warn!(container = %self.record.id, error = fault::chain(&error), "health probe not started");
-                self.conclude(Probe {
-                    began_unix_nanos: self.shared.now(),
-                    ended_unix_nanos: self.shared.now(),
-                    code: -1,
-                    output: fault::chain(&error),
-                });
+                let now = UnixNanos(self.shared.now());
+                self.conclude(Probe::failed(now, now, &fault::chain(&error)));
             }
         }
     }
@@ -158,34 +159,26 @@ impl Actor {
         }
         let Some(running) = self.health.running.take() else { return };
         self.execs.remove(exec);
-        let Some(plan) = self.health.plan.clone() else { return };
-        let now = self.shared.now();
-        let output = if running.timed_out {
-            running.output.abort();
-            format!("Health check exceeded timeout ({:?})", plan.timeout)
+        let Some(schedule) = self.health.schedule else { return };
+        let (start, end) = (UnixNanos(running.began_unix_nanos), UnixNanos(self.shared.now()));
+        // The shim has closed the stream before it told the end: the reader is at its end, or about to be.
+        let read = tokio::time::timeout(Duration::from_secs(1), running.output).await;
+        let output = read.ok().and_then(Result::ok).unwrap_or_default();
+        self.conclude(if running.timed_out {
+            Probe::timed_out(start, end, schedule.timeout, &output)
         } else {
-            // The shim has closed the stream before it told the end: the reader is at its end, or about to be.
-            let read = tokio::time::timeout(Duration::from_secs(1), running.output).await;
-            String::from_utf8_lossy(&read.ok().and_then(Result::ok).unwrap_or_default()).into_owned()
-        };
-        self.conclude(Probe {
-            began_unix_nanos: running.began_unix_nanos,
-            ended_unix_nanos: now,
-            code: if running.timed_out { -1 } else { code },
-            output,
+            Probe::ended(start, end, code, &output)
         });
     }
 
     fn conclude(&mut self, probe: Probe) {
-        let (Some(plan), Some(health)) = (self.health.plan.clone(), self.health.health.as_mut()) else { return };
-        let uptime = self.health.started.map_or(Duration::ZERO, |at| at.elapsed());
-        let before = health.status;
-        health.observe(&plan, uptime, probe);
-        let after = health.status;
-        self.health.due = Some(Instant::now() + plan.next_interval(after, uptime));
+        let started = UnixNanos(self.health.started_unix_nanos);
+        let (Some(schedule), Some(health)) = (self.health.schedule, self.health.health.as_mut()) else { return };
+        let changed = health.record(&schedule, started, probe);
+        self.health.resume();
         self.publish();
-        if before != after {
-            self.tell(&format!("health_status: {}", after.word()), []);
+        if let Some(status) = changed {
+            self.tell(&format!("health_status: {}", status.name()), []);
         }
     }
 }

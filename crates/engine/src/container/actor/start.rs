@@ -1,49 +1,57 @@
 //! Starting: prepare, hand over to a shim, hear of it.
 
-use std::time::Duration;
-
-use lifecycle::State;
+use lifecycle::restart::{Decision, Run};
+use lifecycle::{Event, Exit, UnixNanos};
 use shim::protocol::Request;
 
 use super::{Actor, answer};
 use crate::blocking;
 use crate::container::command::Reply;
 use crate::container::control::Control;
+use crate::container::create::policy_of;
 use crate::container::prepare;
 use crate::container::request::{Started, WaitCondition};
 use crate::error::{Error, Result};
 
 impl Actor {
-    /// Starts the program; `None` as reply means that the restart policy wants it.
-    pub(super) async fn start(&mut self, reply: Option<Reply<Started>>) {
-        let by_user = reply.is_some();
-        let early = match self.state {
-            _ if !self.starting.is_empty() => None,
-            State::Running { .. } => Some(Ok(Started::AlreadyStarted)),
-            State::Paused { .. } => Some(Err(Error::Conflict(
-                "cannot start a paused container, try unpause instead".into(),
-            ))),
-            State::Removing | State::Dead => Some(Err(Error::Conflict(
-                "container is marked for removal and cannot be started".into(),
-            ))),
-            _ => None,
-        };
-        match (early, reply) {
-            (Some(result), Some(reply)) => return answer(reply, result),
-            (Some(_), None) => return,
-            (None, Some(reply)) => self.starting.push(reply),
-            (None, None) => {}
+    /// A user starts it.
+    pub(super) async fn start(&mut self, reply: Reply<Started>) {
+        if matches!(self.record.state, lifecycle::State::Starting { .. }) {
+            return self.starting.push(reply);
         }
-        if self.shim.is_some() {
-            return; // already on its way: the replies are answered together
+        match self.apply(Event::Start).await {
+            Ok(()) => {
+                self.starting.push(reply);
+                self.after_launch().await;
+            }
+            Err(Error::Refused(refusal)) if refusal.refused.is_no_op() => {
+                answer(reply, Ok(Started::AlreadyStarted));
+            }
+            Err(error) => answer(reply, Err(error)),
         }
-        self.restart_at = None;
-        if by_user {
-            self.record.restart_count = 0;
-            self.record.stopped_by_user = false;
-            self.backoff = Duration::ZERO;
+    }
+
+    /// A user restarts it, and it does not run now.
+    pub(super) async fn start_again(&mut self) {
+        match self.apply(Event::Start).await {
+            Ok(()) => self.after_launch().await,
+            Err(error) => {
+                for reply in std::mem::take(&mut self.restarting) {
+                    answer(reply, Err(copy(&error)));
+                }
+            }
         }
-        if let Err(error) = self.launch().await {
+    }
+
+    /// The pause of the restart policy is over.
+    pub(super) async fn restart_due(&mut self) {
+        if self.apply(Event::RestartDue).await.is_ok() {
+            self.after_launch().await;
+        }
+    }
+
+    async fn after_launch(&mut self) {
+        if let Some(error) = self.launch_error.take() {
             let code = match &error {
                 Error::Start { code, .. } => *code,
                 _ => 125,
@@ -52,7 +60,7 @@ impl Actor {
         }
     }
 
-    async fn launch(&mut self) -> Result<()> {
+    pub(super) async fn launch(&mut self) -> Result<()> {
         let joined = prepare::joined(&self.shared, &self.record.host)?;
         let (shared, record) = (self.shared.clone(), self.record.clone());
         let socket =
@@ -69,59 +77,63 @@ impl Actor {
 
     pub(super) async fn started(&mut self, pid: i32) {
         let now = self.shared.now();
-        self.record.running = true;
         self.record.started_unix_nanos = now;
         self.record.error.clear();
         self.record.exit_code = 0;
-        self.record.oom_killed = false;
-        self.state = State::Running { pid, since_unix_nanos: now };
-        self.health.begin(&self.record);
+        let at = UnixNanos(now);
+        if let Err(error) = self.apply(Event::Started { pid, at }).await {
+            tracing::error!(container = %self.record.id, error = fault::chain(&error), "start out of order");
+        }
         self.publish();
-        self.tell("start", []);
         for reply in self.starting.drain(..) {
             answer(reply, Ok(Started::Started));
         }
-        // A restart asked for by a user is done when the program runs again.
-        self.finish_restarts(|| Ok(()));
-        // Not before the answer: launch.json says already that it runs, this only repeats it for after a reboot.
-        if !self.record.is_ephemeral() {
-            self.save();
+        for reply in std::mem::take(&mut self.restarting) {
+            self.tell("restart", []);
+            answer(reply, Ok(()));
         }
     }
 
     pub(super) async fn start_failed(&mut self, code: i32, message: String) {
-        self.shim = None;
         let message = format!("failed to create task for container: {message}");
         self.fail_start(code, Error::Start { code, message }).await;
     }
 
     async fn fail_start(&mut self, code: i32, error: Error) {
         let text = fault::chain(&error);
+        let now = self.shared.now();
         self.record.exit_code = code;
         self.record.error.clone_from(&text);
-        self.record.running = false;
         self.attaches.clear();
-        if !matches!(self.state, State::Created) {
-            self.state = State::Exited { code, at_unix_nanos: self.shared.now(), oom_killed: false };
-        }
         prepare::clean_up(&self.shared, &self.record);
-        self.publish_and_save();
-        let again = |error: &Error| match error {
-            Error::Start { code, message } => Error::Start { code: *code, message: message.clone() },
-            other => Error::Start { code, message: fault::chain(other) },
+        let exit = Exit { code, at: UnixNanos(now), oom: false };
+        let run = Run { code, by_user: false, uptime: std::time::Duration::ZERO };
+        let by_policy = self.starting.is_empty() && self.restarting.is_empty();
+        let decision = match policy_of(&self.record.host.restart_policy) {
+            Ok(policy) if by_policy => policy.decide(run, &mut self.record.backoff),
+            _ => Decision::Stay,
         };
-        self.finish_restarts(|| Err(again(&error)));
-        let mut replies = std::mem::take(&mut self.starting);
-        let last = replies.pop();
-        for reply in replies {
-            answer(reply, Err(again(&error)));
+        let _ = self.apply(Event::StartFailed { exit, decision }).await;
+        for reply in std::mem::take(&mut self.restarting) {
+            answer(reply, Err(copy(&error)));
         }
-        if let Some(reply) = last {
-            answer(reply, Err(error));
+        for reply in std::mem::take(&mut self.starting) {
+            answer(reply, Err(copy(&error)));
         }
         self.answer_waits(&[WaitCondition::NotRunning, WaitCondition::NextExit], Some(&text));
         if self.record.host.auto_remove {
-            self.remove_now(true).await;
+            self.remove_by_itself().await;
         }
+    }
+}
+
+/// The same failure for one more who waits.
+pub(super) fn copy(error: &Error) -> Error {
+    match error {
+        Error::Start { code, message } => Error::Start { code: *code, message: message.clone() },
+        Error::Conflict(text) => Error::Conflict(text.clone()),
+        Error::Invalid(text) => Error::Invalid(text.clone()),
+        Error::Refused(refusal) => Error::Refused(refusal.clone()),
+        other => Error::Start { code: 125, message: fault::chain(other) },
     }
 }

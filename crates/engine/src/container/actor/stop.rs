@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lifecycle::State;
+use lifecycle::{Event, State};
 use shim::protocol::{Request, Target};
 use tokio::time::Instant;
 
@@ -12,88 +12,77 @@ use crate::container::request::{StopOptions, Stopped};
 use crate::container::signal;
 use crate::error::{Error, Result};
 
+/// The signal and the time that a stop goes with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    signal: i32,
+    /// `None` waits for ever.
+    patience: Option<Duration>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { signal: signal::TERM, patience: Some(Duration::from_secs(10)) }
+    }
+}
+
 impl Actor {
     pub(super) async fn stop(&mut self, options: StopOptions, reply: Reply<Stopped>) {
-        match self.begin_stop(options).await {
-            Ok(true) => {
-                self.record.stopped_by_user = true;
-                self.at_exit.push(AtExit::Stop(reply));
-            }
-            Ok(false) => {
-                let was_restarting = self.cancel_restart();
-                answer(reply, Ok(if was_restarting { Stopped::Stopped } else { Stopped::AlreadyStopped }));
+        match self.begin_stop(&options).await {
+            // Nothing ran, only a restart was planned.
+            Ok(()) if self.shim.is_none() => answer(reply, Ok(Stopped::Stopped)),
+            Ok(()) => self.at_exit.push(AtExit::Stop(reply)),
+            Err(Error::Refused(refusal)) if refusal.refused.is_no_op() => {
+                answer(reply, Ok(Stopped::AlreadyStopped));
             }
             Err(error) => answer(reply, Err(error)),
         }
     }
 
     pub(super) async fn restart(&mut self, options: StopOptions, reply: Reply<()>) {
-        match self.begin_stop(options).await {
-            Ok(true) => self.at_exit.push(AtExit::Restart(reply)),
-            Ok(false) => {
-                self.cancel_restart();
-                self.at_exit.push(AtExit::Restart(reply));
-                self.record.restart_count = 0;
-                self.start(None).await;
+        match self.begin_stop(&options).await {
+            Ok(()) if self.shim.is_some() => self.at_exit.push(AtExit::Restart(reply)),
+            Err(Error::Refused(refusal)) if !refusal.refused.is_no_op() => {
+                answer(reply, Err(Error::Refused(refusal)));
             }
-            Err(error) => answer(reply, Err(error)),
+            Err(error) if !matches!(error, Error::Refused(_)) => answer(reply, Err(error)),
+            _ => {
+                self.restarting.push(reply);
+                self.start_again().await;
+            }
         }
     }
 
-    pub(super) async fn kill(&mut self, signal: Option<String>, reply: Reply<()>) {
-        let number = match signal.as_deref().filter(|s| !s.is_empty()).map_or(Ok(signal::KILL), signal::parse) {
+    pub(super) async fn kill(&mut self, asked: Option<String>, reply: Reply<()>) {
+        let asked = asked.as_deref().filter(|s| !s.is_empty());
+        let number = match asked.map_or(Ok(signal::KILL), signal::parse) {
             Ok(number) => number,
             Err(error) => return answer(reply, Err(error)),
         };
-        if self.pid().is_none() {
-            if number == signal::KILL && self.cancel_restart() {
-                return answer(reply, Ok(()));
-            }
-            let refused = Error::Conflict(format!("cannot kill container: {}: container {} is not running", self.record.name, self.record.id));
-            return answer(reply, Err(refused));
-        }
-        // A signal that ends it on the user's word is a stop on the user's word.
-        if number == signal::KILL || self.stop_signal().is_ok_and(|own| own == number) {
-            self.record.stopped_by_user = true;
-        }
-        self.signal(number, false).await;
-        self.tell("kill", [("signal", number.to_string())]);
-        if number == signal::KILL {
-            self.at_exit.push(AtExit::Kill(reply));
-        } else {
-            answer(reply, Ok(()));
+        let ends = number == signal::KILL || self.stop_signal().is_ok_and(|own| own == number);
+        match self.apply(Event::Kill { signal: number, ends }).await {
+            Ok(()) if number == signal::KILL && self.shim.is_some() => self.at_exit.push(AtExit::Kill(reply)),
+            result => answer(reply, result),
         }
     }
 
-    /// Sends the stop signal and sets the time for SIGKILL; false when nothing runs.
-    async fn begin_stop(&mut self, options: StopOptions) -> Result<bool> {
-        let number = match options.signal.as_deref().filter(|s| !s.is_empty()) {
+    async fn begin_stop(&mut self, options: &StopOptions) -> Result<()> {
+        let signal = match options.signal.as_deref().filter(|s| !s.is_empty()) {
             Some(text) => signal::parse(text)?,
             None => self.stop_signal()?,
         };
-        if self.pid().is_none() {
-            return Ok(false);
-        }
         let own = self.record.config.stop_timeout.unwrap_or(i64::from(self.shared.options.stop_timeout_secs));
         let secs = options.timeout_secs.unwrap_or(own);
-        self.kill_at = u64::try_from(secs).ok().map(|secs| Instant::now() + Duration::from_secs(secs));
-        if matches!(self.state, State::Paused { .. }) {
-            // A frozen program cannot take a signal: thaw it first, as Docker does.
-            let _ = self.unpause().await;
-        }
-        self.signal(number, false).await;
-        self.tell("kill", [("signal", number.to_string())]);
-        Ok(true)
+        self.stop = Plan { signal, patience: u64::try_from(secs).ok().map(Duration::from_secs) };
+        self.apply(Event::Stop).await
     }
 
-    /// Ends it at once: for `rm -f`.
-    pub(super) async fn kill_now(&mut self) {
-        if matches!(self.state, State::Paused { .. }) {
-            self.signal(signal::KILL, true).await;
-            let _ = self.unpause().await;
-        }
-        self.signal(signal::KILL, true).await;
-        self.tell("kill", [("signal", signal::KILL.to_string())]);
+    /// Sends the stop signal and sets the time for SIGKILL.
+    pub(super) async fn send_stop(&mut self) {
+        let Plan { signal, patience } = self.stop;
+        self.kill_at = patience.map(|patience| Instant::now() + patience);
+        self.signal(signal, false).await;
+        self.tell("kill", [("signal", signal.to_string())]);
     }
 
     pub(super) async fn signal(&mut self, signal: i32, all: bool) {
@@ -105,17 +94,6 @@ impl Actor {
         }
     }
 
-    /// Calls off a restart that the policy has planned.
-    fn cancel_restart(&mut self) -> bool {
-        let planned = self.restart_at.take().is_some();
-        if planned {
-            self.record.stopped_by_user = true;
-            self.rest();
-            self.publish_and_save();
-        }
-        planned
-    }
-
     fn stop_signal(&self) -> Result<i32> {
         match self.record.config.stop_signal.as_str() {
             "" => Ok(signal::TERM),
@@ -123,21 +101,11 @@ impl Actor {
         }
     }
 
-    /// Answers restarts by hand.
-    pub(super) fn finish_restarts(&mut self, outcome: impl Fn() -> Result<()>) {
-        let (restarts, rest) = std::mem::take(&mut self.at_exit)
-            .into_iter()
-            .partition(|at_exit| matches!(at_exit, AtExit::Restart(_)));
-        self.at_exit = rest;
-        let restarts: Vec<_> = restarts;
-        for restart in restarts {
-            if let AtExit::Restart(reply) = restart {
-                let result = outcome();
-                if result.is_ok() {
-                    self.tell("restart", []);
-                }
-                answer(reply, result);
-            }
-        }
+    /// The user has asked for the end of this run.
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(
+            self.record.state,
+            State::Running { stopping: true, .. } | State::Paused { stopping: true, .. } | State::Starting { stopping: true, .. }
+        )
     }
 }

@@ -3,7 +3,6 @@
 //! Errors are bare [`std::io::Error`]s carrying the errno: this crate knows no operands worth naming, its callers do.
 
 pub mod bpf;
-pub mod spawn;
 pub mod caps;
 pub mod exec;
 pub mod fds;
@@ -15,6 +14,8 @@ pub mod process;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
+pub mod spawn;
+pub mod tree;
 
 use std::io;
 

@@ -15,6 +15,7 @@ pub mod compression;
 pub mod error;
 pub mod extract;
 pub mod in_root;
+mod listing;
 pub mod pack;
 mod read_ahead;
 pub mod tar;

@@ -297,7 +297,7 @@ mod tests {
     fn libarchives_attributes_are_decoded_and_yield_to_stars() {
         let pax = read(b"36 LIBARCHIVE.xattr.user.a%20b=AQID\n").unwrap();
         assert_eq!(pax.xattrs, [(b"user.a b".to_vec(), vec![1, 2, 3])]);
-        let both = read(b"31 LIBARCHIVE.xattr.user.a=AQI\n24 SCHILY.xattr.user.a=z\n").unwrap();
+        let both = read(b"31 LIBARCHIVE.xattr.user.a=AQI\n25 SCHILY.xattr.user.a=z\n").unwrap();
         assert_eq!(both.xattrs, [(b"user.a".to_vec(), b"z".to_vec())]);
     }
 }

@@ -151,6 +151,18 @@ impl Store {
         Ok(())
     }
 
+    /// Writes blobs that were committed lazily to disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn flush(&self) -> Result<(), Error> {
+        let sync = || rustix::fs::syncfs(File::open(&self.root)?).map_err(io::Error::from);
+        sync().map_err(|source| Error::Write {
+            path: self.root.clone(),
+            source,
+        })
+    }
+
     /// All blobs, in no order.
     ///
     /// # Errors

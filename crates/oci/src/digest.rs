@@ -71,6 +71,12 @@ impl Digest {
         hasher.finish()
     }
 
+    /// The digest whose SHA-256 sum these bytes are.
+    #[must_use]
+    pub fn from_sha256(sum: &[u8; 32]) -> Self {
+        Self::encode(Algorithm::Sha256, sum)
+    }
+
     /// Which function made it.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {

@@ -7,6 +7,7 @@ pub mod caps;
 pub mod exec;
 pub mod fds;
 pub mod keyring;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod net;
@@ -14,7 +15,6 @@ pub mod process;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
-pub mod spawn;
 
 use std::io;
 

@@ -7,6 +7,7 @@ pub mod caps;
 pub mod exec;
 pub mod fds;
 pub mod keyring;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod net;

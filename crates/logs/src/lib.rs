@@ -12,8 +12,15 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod escape;
+mod files;
+mod json_file;
+mod lines;
+mod local;
 mod options;
+mod reader;
 mod time;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +29,9 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{Error, Result};
 pub use options::{Driver, Settings, validate};
+pub use reader::{Canceller, Query, Reader, Wait};
 pub use time::{format_rfc3339_nanos, parse_rfc3339, unix_nanos_now};
+pub use writer::Writer;
 
 /// The log of one container: what writer and readers must agree on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,6 @@
+//! The daemon: its life, its deaths, and what it refuses.
+
+mod api;
+mod crash;
+mod refusals;
+mod start;

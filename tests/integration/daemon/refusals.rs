@@ -1,0 +1,91 @@
+//! Bad input: a clear error, the right exit code, and nothing half-made.
+
+use testkit::{Engine, Options};
+
+#[test]
+fn an_unknown_image_is_named() {
+    let engine = testkit::engine();
+    let error = engine.fails(125, "run --pull never no-such-image:tag true");
+    assert!(
+        error.contains("No such image: no-such-image:tag"),
+        "{error}"
+    );
+    assert_eq!(engine.ok("ps -aq"), "");
+}
+
+#[test]
+fn unknown_commands_and_options_point_to_help() {
+    let engine = testkit::engine();
+    let error = engine.fails(1, "no-such-command");
+    assert!(
+        error.contains("no-such-command") && error.contains("--help"),
+        "{error}"
+    );
+    let error = engine.fails(125, "run --no-such-option busybox");
+    assert!(error.contains("unknown flag: --no-such-option"), "{error}");
+    engine.fails(1, "rm");
+    engine.fails(1, "ps too many words");
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_no_half_image() {
+    let small = std::env::temp_dir().join(format!("estiva-small-{}", std::process::id()));
+    std::fs::create_dir_all(&small).expect("a folder of ours");
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=24m", "none"])
+        .arg(&small)
+        .status();
+    assert!(mounted.expect("mount is installed").success());
+    let outcome = std::panic::catch_unwind(|| {
+        if Engine::is_peer() {
+            return testkit::skip("the peer's own files do not fit");
+        }
+        let engine = Engine::start(&Options {
+            bare: true,
+            daemon_args: vec!["--data-root".into(), small.display().to_string()],
+        });
+        let big = testkit::tar::Archive::new()
+            .file("fill", &vec![1; 40_000_000])
+            .finish();
+        let output = engine.cli("import - big").with_input(&big);
+        assert_ne!(output.code, 0);
+        assert!(
+            output.error().contains("no space left on device"),
+            "{}",
+            output.error()
+        );
+        assert_eq!(engine.ok("images -aq"), "");
+        engine
+            .cli("import - busybox")
+            .with_input(testkit::rootfs::archive())
+            .success();
+        let error = engine.fails(
+            1,
+            "run --rm busybox dd if=/dev/zero of=/fill bs=1M count=100",
+        );
+        assert!(error.contains("No space left"), "{error}");
+        assert_eq!(engine.ok("run --rm busybox echo well"), "well");
+    });
+    drop(
+        std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&small)
+            .status(),
+    );
+    drop(std::fs::remove_dir(&small));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_client_finds_no_daemon_and_says_where_it_looked() {
+    let engine = testkit::engine();
+    let output = engine
+        .cli("ps")
+        .env("DOCKER_HOST", "unix:///no/such/socket")
+        .env("ESTIVA_HOST", "unix:///no/such/socket")
+        .run();
+    let error = output.failure(1);
+    assert!(error.contains("/no/such/socket"), "{error}");
+}

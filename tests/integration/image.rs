@@ -1,0 +1,7 @@
+//! Images: in, out, and exactly as they were.
+
+mod hostile;
+mod layers;
+mod list;
+mod load;
+mod save;

@@ -1,0 +1,31 @@
+//! The number of processes.
+
+#[test]
+fn one_more_than_the_limit_cannot_be_forked() {
+    let engine = testkit::engine();
+    let output = engine
+        .cli("run --rm --pids-limit 6 busybox sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 5 & done; wait'")
+        .run();
+    assert_ne!(output.code, 0);
+    assert!(
+        output.error().contains("Resource temporarily unavailable"),
+        "{}",
+        output.error()
+    );
+}
+
+#[test]
+fn the_kernel_counted_and_refused() {
+    let engine = testkit::engine();
+    let container = engine.run(
+        "--pids-limit 5 busybox sh -c 'for i in 1 2 3; do sleep 600 & done; echo ready; sleep 600'",
+    );
+    container.await_log("ready");
+    assert_eq!(container.cgroup("pids", "pids.max", "pids.max"), "5");
+    testkit::eventually("all run", || {
+        container.cgroup("pids", "pids.current", "pids.current") == "5"
+    });
+    let refused = engine.cli(&format!("exec {} true", container.id())).run();
+    assert_ne!(refused.code, 0, "there is no room for one more");
+    assert_eq!(container.state(), "running");
+}

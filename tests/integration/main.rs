@@ -1,0 +1,9 @@
+//! Stories told to a real engine. Each has an engine, a name and a folder of its own and runs beside any other.
+#![forbid(unsafe_code)]
+
+mod container;
+mod daemon;
+mod image;
+mod isolation;
+mod limits;
+mod volume;

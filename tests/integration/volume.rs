@@ -1,0 +1,5 @@
+//! Volumes and mounts.
+
+mod bind;
+mod named;
+mod tmpfs;

@@ -1,0 +1,74 @@
+//! Starts a throwaway engine, speaks to it as a user would, asks the kernel what is really so, and leaves nothing behind.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ESTIVA_BIN` | the binary under test; otherwise `estiva` beside the test binary |
+//! | `ESTIVA_TEST_CLI=docker` | the stories are told through the unmodified docker CLI |
+//! | `ESTIVA_TEST_PEER=1` | the stories are told to a throwaway dockerd, which proves the story itself |
+//! | `ESTIVA_TEST_KEEP=1` | a failed story's folder and daemon log stay for a look |
+#![forbid(unsafe_code)]
+
+pub mod cgroup;
+pub mod command;
+pub mod container;
+pub mod engine;
+pub mod http;
+pub mod image;
+pub mod leftovers;
+pub mod proc;
+pub mod pty;
+pub mod rootfs;
+pub mod tar;
+
+use std::time::{Duration, Instant};
+
+pub use command::{Output, Running, words};
+pub use container::Container;
+pub use engine::{Engine, Options};
+pub use pty::Pty;
+
+/// A running engine of its own with the image `busybox` in it.
+///
+/// # Panics
+/// When the engine does not come up.
+#[must_use]
+pub fn engine() -> Engine {
+    Engine::start(&Options::default())
+}
+
+/// Milliseconds, for stories that read like sentences.
+#[must_use]
+pub const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Waits until `claim` holds, ten seconds at most.
+///
+/// # Panics
+/// When it does not hold in time; `what` says what was awaited.
+#[track_caller]
+pub fn eventually(what: &str, claim: impl FnMut() -> bool) {
+    within(Duration::from_secs(10), what, claim);
+}
+
+/// Waits until `claim` holds.
+///
+/// # Panics
+/// When it does not hold within `limit`.
+#[track_caller]
+pub fn within(limit: Duration, what: &str, mut claim: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !claim() {
+        assert!(Instant::now() < deadline, "within {limit:?}: {what}");
+        std::thread::sleep(ms(20));
+    }
+}
+
+/// Prints why a story is not told here; to be followed by `return`.
+#[expect(
+    clippy::print_stderr,
+    reason = "a skip must say why, where the runner shows it"
+)]
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}

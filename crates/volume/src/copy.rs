@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags,
-    SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat, copy_file_range,
-    fchmod, fchown, fstat, ftruncate, futimens, ioctl_ficlone, lgetxattr, linkat, llistxattr,
-    lsetxattr, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, seek, statat,
-    symlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, Stat,
+    Timespec, Timestamps, Uid, XattrFlags, chmod, chownat, copy_file_range, fchmod, fchown,
+    fgetxattr, flistxattr, fsetxattr, fstat, ftruncate, futimens, ioctl_ficlone, lgetxattr, linkat,
+    llistxattr, lsetxattr, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, seek,
+    statat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -40,8 +40,7 @@ impl Store {
         let target = &entry.volume.mountpoint;
         let open = |path: &Path| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            openat(CWD, path, flags, Mode::empty())
-                .map_err(|errno| at("open", path)(errno.into()))
+            openat(CWD, path, flags, Mode::empty()).map_err(|errno| at("open", path)(errno.into()))
         };
         let data = open(target)?;
         let failed = |errno: Errno| at("read", target)(errno.into());
@@ -127,12 +126,11 @@ impl Copy<'_> {
         }
         match kind {
             FileType::Directory => {
-                let inner = open_beneath(source, name, OFlags::DIRECTORY)
-                    .map_err(self.failed("open"))?;
-                mkdirat(target, name, Mode::from_raw_mode(0o700))
-                    .map_err(self.failed("create"))?;
-                let made = open_beneath(target, name, OFlags::DIRECTORY)
-                    .map_err(self.failed("open"))?;
+                let inner =
+                    open_beneath(source, name, OFlags::DIRECTORY).map_err(self.failed("open"))?;
+                mkdirat(target, name, Mode::from_raw_mode(0o700)).map_err(self.failed("create"))?;
+                let made =
+                    open_beneath(target, name, OFlags::DIRECTORY).map_err(self.failed("open"))?;
                 self.folder(&inner, &made)
             }
             FileType::RegularFile => self.file(source, target, name),
@@ -174,17 +172,13 @@ impl Copy<'_> {
 
     fn file(&self, source: &OwnedFd, target: &OwnedFd, name: &CStr) -> Result<()> {
         // Should it have become a FIFO or device meanwhile, the open must not wait or act.
-        let from =
-            open_beneath(source, name, OFlags::NONBLOCK).map_err(self.failed("open"))?;
+        let from = open_beneath(source, name, OFlags::NONBLOCK).map_err(self.failed("open"))?;
         let stat = fstat(&from).map_err(self.failed("stat"))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(self.failed("open")(Errno::STALE));
         }
-        let flags = OFlags::RDWR
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let to = openat(target, name, flags, Mode::from_raw_mode(0o600))
             .map_err(self.failed("create"))?;
         content(&from, &to, &stat).map_err(self.failed("copy"))?;
@@ -239,7 +233,11 @@ impl Copy<'_> {
     }
 
     fn shown(&self) -> String {
-        let parts: Vec<_> = self.path.iter().map(|part| part.to_string_lossy()).collect();
+        let parts: Vec<_> = self
+            .path
+            .iter()
+            .map(|part| part.to_string_lossy())
+            .collect();
         parts.join("/")
     }
 
@@ -318,7 +316,9 @@ fn content(from: &OwnedFd, to: &OwnedFd, stat: &Stat) -> rustix::io::Result<()> 
 fn range(from: &OwnedFd, to: &OwnedFd, start: u64, end: u64) -> rustix::io::Result<()> {
     let (mut read_at, mut write_at) = (start, start);
     while read_at < end {
-        let len = usize::try_from(end - read_at).unwrap_or(usize::MAX).min(1 << 30);
+        let len = usize::try_from(end - read_at)
+            .unwrap_or(usize::MAX)
+            .min(1 << 30);
         match copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), len) {
             // Cut short meanwhile.
             Ok(0) => return Ok(()),
@@ -377,13 +377,29 @@ fn ignore_unsupported(result: rustix::io::Result<()>) -> rustix::io::Result<()> 
     }
 }
 
+/// The list of a file's attributes. Most files have none, so the first try is a small one.
+fn list(
+    read: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+) -> rustix::io::Result<Option<Vec<u8>>> {
+    let mut small = [0u8; 512];
+    match read(&mut small) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => Ok(None),
+        Ok(len) => Ok(Some(small[..len].to_vec())),
+        Err(Errno::RANGE) => {
+            let mut large = vec![0u8; MAX_XATTR_BYTES];
+            let len = read(&mut large)?;
+            large.truncate(len);
+            Ok(Some(large))
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
 fn copy_xattrs(from: &CStr, to: &CStr) -> rustix::io::Result<()> {
-    let mut list = vec![0u8; MAX_XATTR_BYTES];
-    let len = match llistxattr(from, &mut list[..]) {
-        Err(Errno::OPNOTSUPP) => return Ok(()),
-        len => len?,
+    let Some(list) = list(|buffer| llistxattr(from, buffer))? else {
+        return Ok(());
     };
-    for name in each_name(&list[..len]) {
+    for name in each_name(&list) {
         let mut value = vec![0u8; MAX_XATTR_BYTES];
         let copied = lgetxattr(from, name, &mut value[..])
             .and_then(|len| lsetxattr(to, name, &value[..len], XattrFlags::empty()));
@@ -393,13 +409,10 @@ fn copy_xattrs(from: &CStr, to: &CStr) -> rustix::io::Result<()> {
 }
 
 fn copy_open_xattrs(from: &OwnedFd, to: &OwnedFd) -> rustix::io::Result<()> {
-    use rustix::fs::{fgetxattr, flistxattr, fsetxattr};
-    let mut list = vec![0u8; MAX_XATTR_BYTES];
-    let len = match flistxattr(from, &mut list[..]) {
-        Err(Errno::OPNOTSUPP) => return Ok(()),
-        len => len?,
+    let Some(list) = list(|buffer| flistxattr(from, buffer))? else {
+        return Ok(());
     };
-    for name in each_name(&list[..len]) {
+    for name in each_name(&list) {
         let mut value = vec![0u8; MAX_XATTR_BYTES];
         let copied = fgetxattr(from, name, &mut value[..])
             .and_then(|len| fsetxattr(to, name, &value[..len], XattrFlags::empty()));

@@ -39,9 +39,7 @@ pub enum Error {
         name: String,
     },
     /// Only the driver `local` is built in.
-    #[error(
-        "create {name}: error looking up volume plugin {driver}: plugin {driver:?} not found"
-    )]
+    #[error("create {name}: error looking up volume plugin {driver}: plugin {driver:?} not found")]
     Driver {
         /// The volume.
         name: String,

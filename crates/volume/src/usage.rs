@@ -46,8 +46,7 @@ fn measure(root: OwnedFd) -> rustix::io::Result<u64> {
         if (stat.stx_dev_major, stat.stx_dev_minor) != device {
             continue;
         }
-        let is_folder =
-            FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory;
+        let is_folder = FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory;
         if is_folder || stat.stx_nlink < 2 || seen.insert(stat.stx_ino) {
             bytes += stat.stx_blocks * 512;
         }

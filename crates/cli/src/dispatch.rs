@@ -6,7 +6,7 @@ use client::{context::Contexts, endpoint::Choice};
 
 use crate::{
     Hooks, VERSION,
-    command::{Cli, Command, Failure},
+    command::{Args, Cli, Command, Failure},
     commands,
     flags::{self, Flag, Kind, Matches, flag},
     help, out,
@@ -143,9 +143,13 @@ async fn invoke(
         return Ok(0);
     }
     if let Some(complaint) = command.args.complaint(&full, matches.args.len()) {
-        let complaint = complaint.replace(&format!("'{full}'"), &format!("'{full}'"));
+        let usage = usage.replace('\n', &format!("\n\t{full} "));
+        let verb = match command.args {
+            Args::AtLeast(_) => "See",
+            _ => "Run",
+        };
         return Err(Failure::new(format!(
-            "{program}: {complaint}\n\n{usage}\n\nSee '{full} --help' for more information"
+            "{program}: {complaint}\n\n{usage}\n\n{verb} '{full} --help' for more information"
         )));
     }
     let cli = surroundings(program, path, global, hooks)?;

@@ -57,6 +57,10 @@ pub(crate) enum Stdin {
 
 impl Stdin {
     /// Watches standard input.
+    #[expect(
+        deprecated,
+        reason = "its unsafe successor asks what an OwnedFd already promises: the descriptor stays open"
+    )]
     pub(crate) fn open() -> io::Result<Self> {
         let copy = rustix::io::fcntl_dupfd_cloexec(stdio::stdin(), 3)?;
         Ok(match AsyncFd::with_interest(copy, Interest::READABLE) {

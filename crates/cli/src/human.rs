@@ -23,9 +23,7 @@ pub fn size_binary(bytes: f64) -> String {
     scaled(
         bytes,
         1024.0,
-        &[
-            "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB",
-        ],
+        &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"],
         4,
     )
 }

@@ -63,17 +63,30 @@ mod tests {
 
     #[test]
     fn fields_pipelines_and_functions() {
-        let data = r#"{"A":{"B":"x","N":3},"L":["p","q"],"M":{"z":1,"a":"2"},"F":1.5,"T":true,"E":""}"#;
+        let data =
+            r#"{"A":{"B":"x","N":3},"L":["p","q"],"M":{"z":1,"a":"2"},"F":1.5,"T":true,"E":""}"#;
         check("{{.A.B}}-{{.A.N}}", data, "x-3");
         check("{{json .M}}", data, r#"{"z":1,"a":"2"}"#);
         check("{{.M}}", data, "map[a:2 z:1]");
         check("{{.L}}", data, "[p q]");
         check("{{join .L \",\"}}", data, "p,q");
         check("{{.A.B | upper}}", data, "X");
-        check("{{printf \"%s=%03d %q %v\" .A.B .A.N .A.B .F}}", data, "x=003 \"x\" 1.5");
-        check("{{len .L}} {{index .L 1}} {{index .M \"a\"}}", data, "2 q 2");
+        check(
+            "{{printf \"%s=%03d %q %v\" .A.B .A.N .A.B .F}}",
+            data,
+            "x=003 \"x\" 1.5",
+        );
+        check(
+            "{{len .L}} {{index .L 1}} {{index .M \"a\"}}",
+            data,
+            "2 q 2",
+        );
         check("{{range $i, $e := .L}}{{$i}}{{$e}};{{end}}", data, "0p;1q;");
-        check("{{range $k, $v := .M}}{{$k}}={{$v}} {{end}}", data, "a=2 z=1 ");
+        check(
+            "{{range $k, $v := .M}}{{$k}}={{$v}} {{end}}",
+            data,
+            "a=2 z=1 ",
+        );
         check("{{range .E}}x{{else}}none{{end}}", r#"{"E":[]}"#, "none");
         check("{{if eq .A.N 3}}y{{else}}n{{end}}", data, "y");
         check("{{if .E}}a{{else if .T}}b{{end}}", data, "b");
@@ -96,7 +109,11 @@ mod tests {
             "template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\"",
         );
         check("{{.Foo", "{}", "template: :1: unclosed action");
-        check("{{foo}}", "{}", "template: :1: function \"foo\" not defined");
+        check(
+            "{{foo}}",
+            "{}",
+            "template: :1: function \"foo\" not defined",
+        );
         check("{{if .A}}", "{}", "template: :1: unexpected EOF");
         check("{{end}}", "{}", "template: :1: unexpected {{end}}");
     }

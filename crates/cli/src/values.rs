@@ -221,7 +221,10 @@ mod tests {
     #[test]
     fn cpus() {
         assert_eq!(nano_cpus("1.5"), Ok(1_500_000_000));
-        assert_eq!(nano_cpus("0.0000000001"), Err("value is too precise".into()));
+        assert_eq!(
+            nano_cpus("0.0000000001"),
+            Err("value is too precise".into())
+        );
         assert!(nano_cpus("x").is_err());
     }
 

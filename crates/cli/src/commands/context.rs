@@ -84,7 +84,15 @@ async fn list(cli: &Cli, matches: &Matches) -> Outcome {
                 ("DockerEndpoint", host.into()),
                 ("Error", "".into()),
                 // In tables a star marks the current one.
-                ("Name", if table && !quiet && name == current { format!("{name} *") } else { name }.into()),
+                (
+                    "Name",
+                    if table && !quiet && name == current {
+                        format!("{name} *")
+                    } else {
+                        name
+                    }
+                    .into(),
+                ),
             ],
             ..Record::default()
         })
@@ -193,7 +201,13 @@ fn describe(cli: &Cli, name: &str) -> Result<Json, client::Error> {
         .nth(2)
         .map(|contexts| contexts.join("tls").join(id).display().to_string())
         .unwrap_or_default();
-    let part = |key: &str| context.metadata.get(key).cloned().unwrap_or_else(|| json!({}));
+    let part = |key: &str| {
+        context
+            .metadata
+            .get(key)
+            .cloned()
+            .unwrap_or_else(|| json!({}))
+    };
     Ok(json!({
         "Name": name,
         "Metadata": part("Metadata"),

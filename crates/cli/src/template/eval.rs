@@ -267,10 +267,7 @@ impl Run<'_> {
                 .map(|(_, value)| value.clone())
                 .or_else(|| absent(name))
                 .ok_or_else(|| {
-                    self.error(
-                        Some(place),
-                        &format!("map has no entry for key \"{name}\""),
-                    )
+                    self.error(Some(place), &format!("map has no entry for key \"{name}\""))
                 }),
             Value::Nil => Err(self.error(
                 Some(place),

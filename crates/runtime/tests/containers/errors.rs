@@ -147,7 +147,7 @@ fn nothing_left() {
         fds
     );
     assert!(
-        rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG).is_err(),
+        rustix::process::wait(rustix::process::WaitOptions::NOHANG).is_err(),
         "no child is left"
     );
 }

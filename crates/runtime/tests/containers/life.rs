@@ -180,7 +180,7 @@ fn failed_hook() {
     );
     assert_eq!(error.exit_code(), 125);
     assert!(
-        rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG).is_err(),
+        rustix::process::wait(rustix::process::WaitOptions::NOHANG).is_err(),
         "no child is left"
     );
 }

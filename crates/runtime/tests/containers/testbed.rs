@@ -157,7 +157,7 @@ impl Bed {
     /// A container of the given program on an overlay of one layer.
     pub(crate) fn new(args: &[&str]) -> Self {
         let id = format!(
-            "estiva-test-{}-{}",
+            "estiva-test-runtime-{}-{}",
             rustix::process::getpid().as_raw_nonzero(),
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );

@@ -45,9 +45,10 @@ fn inside() {
     );
     let cwd = std::fs::read_link(format!("/proc/{}/cwd", made.pid)).expect("it runs");
     assert!(cwd.ends_with("tmp"), "{cwd:?}");
-    // The container's end is the end of its execs.
-    running.kill();
+    // The container's end is the end of its execs; and it has not ended before they have been waited for.
+    running.signal(9);
     assert_eq!(wait(&made.pidfd), 137);
+    assert_eq!(running.end().code, 137);
     let pid_namespace = std::fs::read_link("/proc/self/ns/pid_for_children").expect("procfs");
     assert_eq!(
         pid_namespace,

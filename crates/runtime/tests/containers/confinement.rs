@@ -152,7 +152,8 @@ fn filter() {
 }
 
 fn limits() {
-    let mut bed = Bed::sh("ulimit -n; ulimit -Hn; umask; touch /tmp/f; stat -c %a /tmp/f; rm /tmp/f");
+    let mut bed =
+        Bed::sh("ulimit -n; ulimit -Hn; umask; touch /tmp/f; stat -c %a /tmp/f; rm /tmp/f");
     bed.process().rlimits = vec![Rlimit {
         kind: "RLIMIT_NOFILE".to_owned(),
         hard: 2000,

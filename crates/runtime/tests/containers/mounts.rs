@@ -146,7 +146,9 @@ fn masked() {
 }
 
 fn readonly_paths() {
-    let said = Bed::sh("echo 1 > /proc/sys/kernel/panic; echo x > /sys/kernel/uevent_helper").run().expect("runs");
+    let said = Bed::sh("echo 1 > /proc/sys/kernel/panic; echo x > /sys/kernel/uevent_helper")
+        .run()
+        .expect("runs");
     assert_eq!(
         said.stderr.matches("Read-only file system").count(),
         2,

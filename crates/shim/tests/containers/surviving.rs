@@ -55,16 +55,16 @@ fn alone(kit: &Kit) {
 
 fn client(kit: &Kit) {
     let mut container = kit
-        .prepare("while read x; do echo <$x>; done")
+        .prepare("while read x; do echo got $x; done")
         .terminal()
         .spawn();
     let client = container.attach(Target::Init, true, b"");
     container.start();
     type_in(&client, b"one\n");
-    read_until(&client, "one\r\n");
+    read_until(&client, "got one\r\n");
     container.disconnect();
     type_in(&client, b"two\n");
-    read_until(&client, "two\r\n");
+    read_until(&client, "got two\r\n");
     container.reconnect();
     container.signal(9, true);
     container.wait();

@@ -57,6 +57,11 @@ impl Kit {
         self.spawner.pid()
     }
 
+    /// The root of all containers here.
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.root.path().join("rootfs")
+    }
+
     /// A shell script in a container, not yet started.
     pub(crate) fn prepare(&self, script: &str) -> Prepared<'_> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

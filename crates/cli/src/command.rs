@@ -41,10 +41,9 @@ impl Args {
                 "'{command}' requires at least {n} argument{}",
                 s(n)
             )),
-            Self::AtMost(n) if count > n => Some(format!(
-                "'{command}' requires at most {n} argument{}",
-                s(n)
-            )),
+            Self::AtMost(n) if count > n => {
+                Some(format!("'{command}' requires at most {n} argument{}", s(n)))
+            }
             Self::Between(low, high) if count < low || count > high => Some(format!(
                 "'{command}' requires at least {low} and at most {high} argument{}",
                 s(high)

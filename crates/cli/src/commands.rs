@@ -112,7 +112,9 @@ pub(crate) fn find(path: &str) -> Option<&'static Command> {
 /// Why a command of Docker's is not here, if it is one.
 pub(crate) fn not_built(path: &str) -> Option<&'static str> {
     match path {
-        "build" | "image build" | "builder" | "buildx" => Some("images come by load, import or commit"),
+        "build" | "image build" | "builder" | "buildx" => {
+            Some("images come by load, import or commit")
+        }
         "push" | "image push" | "login" | "logout" | "search" | "manifest" | "trust" => {
             Some("registries are not reachable yet; use save and load")
         }
@@ -149,7 +151,12 @@ mod tests {
             let mut longs = HashSet::new();
             let mut shorts = HashSet::new();
             for flag in command.flags.iter().flat_map(|table| table.iter()) {
-                assert!(longs.insert(flag.long), "{:?} --{}", command.paths, flag.long);
+                assert!(
+                    longs.insert(flag.long),
+                    "{:?} --{}",
+                    command.paths,
+                    flag.long
+                );
                 if let Some(letter) = flag.short {
                     assert!(shorts.insert(letter), "{:?} -{letter}", command.paths);
                 }

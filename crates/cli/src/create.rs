@@ -11,5 +11,5 @@ mod security;
 
 pub(crate) use body::{Prepared, prepare};
 pub(crate) use environment::read_all as environment;
-pub(crate) use mounts::clean;
 pub(crate) use flags::{CONTAINER, EXTRA, env_is_valid, restart_policy};
+pub(crate) use mounts::clean;

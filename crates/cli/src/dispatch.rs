@@ -14,13 +14,33 @@ use crate::{
 
 /// The flags before the command.
 pub(crate) const GLOBAL: &[Flag] = &[
-    flag("config", Kind::String, "Folder of the client's configuration").default("~/.docker"),
-    flag("context", Kind::String, "Context that names the daemon (outweighs DOCKER_HOST and the current context)").short('c'),
+    flag(
+        "config",
+        Kind::String,
+        "Folder of the client's configuration",
+    )
+    .default("~/.docker"),
+    flag(
+        "context",
+        Kind::String,
+        "Context that names the daemon (outweighs DOCKER_HOST and the current context)",
+    )
+    .short('c'),
     flag("debug", Kind::Bool, "Tell more").short('D'),
     flag("host", Kind::List, "Daemon socket to connect to").short('H'),
-    flag("log-level", Kind::String, "Least level of messages (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")").short('l').default("info"),
+    flag(
+        "log-level",
+        Kind::String,
+        "Least level of messages (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
+    )
+    .short('l')
+    .default("info"),
     flag("tls", Kind::Bool, "Use TLS; implied by --tlsverify"),
-    flag("tlscacert", Kind::String, "Trust only certificates of this authority"),
+    flag(
+        "tlscacert",
+        Kind::String,
+        "Trust only certificates of this authority",
+    ),
     flag("tlscert", Kind::String, "TLS certificate file"),
     flag("tlskey", Kind::String, "TLS key file"),
     flag("tlsverify", Kind::Bool, "Use TLS and verify the remote"),
@@ -66,6 +86,10 @@ async fn call(program: &str, words: &[String], hooks: Hooks) -> Result<u8, Failu
     if let Some(group) = help::group(first) {
         let inner = rest.get(1).map(String::as_str);
         match inner {
+            None if !wants_help => {
+                out::complain(help::group_screen(program, group).trim_end());
+                return Ok(0);
+            }
             None | Some("--help" | "-h" | "help") => {
                 out::print(help::group_screen(program, group));
                 return Ok(0);
@@ -90,7 +114,16 @@ async fn call(program: &str, words: &[String], hooks: Hooks) -> Result<u8, Failu
                 let path = format!("{first} {word}");
                 return match commands::find(&path) {
                     Some(command) => {
-                        invoke(program, command, &path, &rest[2..], wants_help, &global, hooks).await
+                        invoke(
+                            program,
+                            command,
+                            &path,
+                            &rest[2..],
+                            wants_help,
+                            &global,
+                            hooks,
+                        )
+                        .await
                     }
                     None => Err(unknown(program, &path, Some(first))),
                 };
@@ -99,7 +132,16 @@ async fn call(program: &str, words: &[String], hooks: Hooks) -> Result<u8, Failu
     }
     match commands::find(first) {
         Some(command) => {
-            invoke(program, command, first, &rest[1..], wants_help, &global, hooks).await
+            invoke(
+                program,
+                command,
+                first,
+                &rest[1..],
+                wants_help,
+                &global,
+                hooks,
+            )
+            .await
         }
         None => Err(unknown(program, first, None)),
     }
@@ -107,14 +149,18 @@ async fn call(program: &str, words: &[String], hooks: Hooks) -> Result<u8, Failu
 
 fn unknown(program: &str, path: &str, group: Option<&str>) -> Failure {
     if let Some(why) = commands::not_built(path) {
-        return Failure::new(format!("{program}: '{program} {path}' is not built yet: {why}"));
+        return Failure::new(format!(
+            "{program}: '{program} {path}' is not built yet: {why}"
+        ));
     }
     Failure::new(match group {
         None => format!(
             "{program}: unknown command: {program} {path}\n\nRun '{program} --help' for more information"
         ),
+        // Docker's volume group alone names its COMMAND here.
         Some(group) => format!(
-            "{program}: unknown command: {program} {path}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
+            "{program}: unknown command: {program} {path}\n\nUsage:  {program} {group}{}\n\nRun '{program} {group} --help' for more information",
+            if group == "volume" { " COMMAND" } else { "" }
         ),
     })
 }
@@ -156,12 +202,7 @@ async fn invoke(
     (command.run)(&cli, &matches).await
 }
 
-fn surroundings(
-    program: &str,
-    path: &str,
-    global: &Matches,
-    hooks: Hooks,
-) -> Result<Cli, Failure> {
+fn surroundings(program: &str, path: &str, global: &Matches, hooks: Hooks) -> Result<Cli, Failure> {
     if global.on("tls") || global.on("tlsverify") {
         return Err(Failure::new(
             "TLS connections are not supported yet: use unix:// or plain tcp://",
@@ -189,7 +230,9 @@ fn surroundings(
         contexts: Contexts::new(folder),
         choice: Choice {
             host: hosts.first().cloned(),
-            context: global.is_set("context").then(|| global.text("context").to_owned()),
+            context: global
+                .is_set("context")
+                .then(|| global.text("context").to_owned()),
         },
         debug: global.on("debug"),
         hooks,
@@ -200,7 +243,10 @@ fn surroundings(
 /// The line of `--version`. Tools that look for Docker's line find it when called by its name.
 fn short_version(program: &str) -> String {
     if program == "docker" {
-        format!("Docker version {}, build estiva-{VERSION}", commands::version::DOCKER_VERSION)
+        format!(
+            "Docker version {}, build estiva-{VERSION}",
+            commands::version::DOCKER_VERSION
+        )
     } else {
         format!("estiva version {VERSION}")
     }

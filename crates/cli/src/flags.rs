@@ -255,7 +255,12 @@ pub fn parse(flags: &[&[Flag]], interspersed: bool, argv: &[String]) -> Result<M
 
 type Words<'a> = std::slice::Iter<'a, String>;
 
-fn long(flags: &[&[Flag]], body: &str, words: &mut Words<'_>, found: &mut Matches) -> Result<(), String> {
+fn long(
+    flags: &[&[Flag]],
+    body: &str,
+    words: &mut Words<'_>,
+    found: &mut Matches,
+) -> Result<(), String> {
     let (name, value) = match body.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (body, None),
@@ -270,9 +275,10 @@ fn long(flags: &[&[Flag]], body: &str, words: &mut Words<'_>, found: &mut Matche
         "time" => "timeout",
         other => other,
     };
-    let known = flags.iter().flat_map(|table| table.iter()).find(|flag| {
-        flag.long == canonical
-    });
+    let known = flags
+        .iter()
+        .flat_map(|table| table.iter())
+        .find(|flag| flag.long == canonical);
     let Some(flag) = known else {
         if name == "help" {
             found.help = true;
@@ -290,7 +296,12 @@ fn long(flags: &[&[Flag]], body: &str, words: &mut Words<'_>, found: &mut Matche
     }
 }
 
-fn cluster(flags: &[&[Flag]], body: &str, words: &mut Words<'_>, found: &mut Matches) -> Result<(), String> {
+fn cluster(
+    flags: &[&[Flag]],
+    body: &str,
+    words: &mut Words<'_>,
+    found: &mut Matches,
+) -> Result<(), String> {
     let mut rest = body;
     while let Some(letter) = rest.chars().next() {
         let after = &rest[letter.len_utf8()..];
@@ -303,9 +314,7 @@ fn cluster(flags: &[&[Flag]], body: &str, words: &mut Words<'_>, found: &mut Mat
                 found.help = true;
                 return Ok(());
             }
-            return Err(format!(
-                "unknown shorthand flag: '{letter}' in -{rest}"
-            ));
+            return Err(format!("unknown shorthand flag: '{letter}' in -{rest}"));
         };
         if let Some(value) = after.strip_prefix('=').filter(|_| !after.is_empty()) {
             return found.store(flag, value);
@@ -412,7 +421,11 @@ mod tests {
 
     #[test]
     fn clusters_values_and_arguments() {
-        let m = run(&["-it", "-eA=1", "--env=B=2", "-e", "C", "img", "-x"], false).unwrap();
+        let m = run(
+            &["-it", "-eA=1", "--env=B=2", "-e", "C", "img", "-x"],
+            false,
+        )
+        .unwrap();
         assert!(m.on("interactive") && m.on("tty"));
         assert_eq!(m.list("env"), ["A=1", "B=2", "C"]);
         assert_eq!(m.args, ["img", "-x"]);

@@ -72,16 +72,12 @@ pub(crate) fn unescape(template: &str) -> String {
 }
 
 /// Prints one object with a template, for info and version.
-pub(crate) fn render_object(
-    format: &str,
-    object: &serde_json::Value,
-) -> Result<String, Failure> {
+pub(crate) fn render_object(format: &str, object: &serde_json::Value) -> Result<String, Failure> {
     if format == "json" {
         return Ok(format!("{object}\n"));
     }
-    let parsed = Template::parse(&unescape(format)).map_err(|error| {
-        Failure::with_code(format!("template parsing error: {error}"), 64)
-    })?;
+    let parsed = Template::parse(&unescape(format))
+        .map_err(|error| Failure::with_code(format!("template parsing error: {error}"), 64))?;
     let mut text = String::new();
     parsed
         .execute(&Value::from(object.clone()), Mode::Values, &mut text)

@@ -9,12 +9,6 @@ pub(crate) fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// The moment an RFC 3339 text names, in seconds; Go's zero time is `None`.
-pub(crate) fn parse(text: &str) -> Option<i64> {
-    let moment: Timestamp = text.parse().ok()?;
-    (moment.as_second() > -62_135_596_800).then(|| moment.as_second())
-}
-
 /// How long ago, such as `3 minutes ago`.
 pub(crate) fn ago(seconds: i64) -> String {
     format!("{} ago", human::duration(now() - seconds))
@@ -124,11 +118,5 @@ mod tests {
         );
         assert!(moment("since", "5m").is_ok());
         assert!(moment("since", "yesterday-ish").is_err());
-    }
-
-    #[test]
-    fn gos_zero_time_is_no_time() {
-        assert_eq!(parse("0001-01-01T00:00:00Z"), None);
-        assert_eq!(parse("2023-11-14T22:13:20.5Z"), Some(1_700_000_000));
     }
 }

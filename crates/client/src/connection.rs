@@ -140,10 +140,7 @@ impl Client {
                 status: answer.status(),
             });
         }
-        let content_type = answer
-            .header("content-type")
-            .unwrap_or_default()
-            .to_owned();
+        let content_type = answer.header("content-type").unwrap_or_default().to_owned();
         let operation = answer.operation.clone();
         let upgraded = hyper::upgrade::on(answer.inner)
             .await
@@ -295,12 +292,13 @@ impl Client {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|source| Error::Exchange {
-                operation: "handshake".into(),
-                source,
-            })?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|source| Error::Exchange {
+                    operation: "handshake".into(),
+                    source,
+                })?;
         tokio::spawn(connection.with_upgrades());
         Ok(sender)
     }

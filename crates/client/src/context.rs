@@ -96,8 +96,8 @@ impl Contexts {
             name: name.into(),
             path: path.display().to_string(),
         })?;
-        let metadata: Value = serde_json::from_slice(&text)
-            .map_err(|source| Error::FileFormat { path, source })?;
+        let metadata: Value =
+            serde_json::from_slice(&text).map_err(|source| Error::FileFormat { path, source })?;
         Ok(describe(metadata, folder))
     }
 

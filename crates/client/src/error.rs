@@ -46,9 +46,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// Nobody listens at the endpoint.
-    #[error(
-        "Cannot connect to the estiva daemon at {endpoint}. Is the estiva daemon running?"
-    )]
+    #[error("Cannot connect to the estiva daemon at {endpoint}. Is the estiva daemon running?")]
     Connect {
         /// The endpoint as a URL.
         endpoint: String,

@@ -13,9 +13,18 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("detach-keys", Kind::String, "Keys that detach from the container"),
+    flag(
+        "detach-keys",
+        Kind::String,
+        "Keys that detach from the container",
+    ),
     flag("no-stdin", Kind::Bool, "Leave STDIN alone"),
-    flag("sig-proxy", Kind::Bool, "Pass received signals on to the process").default("true"),
+    flag(
+        "sig-proxy",
+        Kind::Bool,
+        "Pass received signals on to the process",
+    )
+    .default("true"),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -36,15 +45,23 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         .await?;
     let state = found.get("State").cloned().unwrap_or_default();
     for (flag, why) in [
-        ("Paused", "You cannot attach to a paused container, unpause it first"),
-        ("Restarting", "You cannot attach to a restarting container, wait until it is running"),
+        (
+            "Paused",
+            "You cannot attach to a paused container, unpause it first",
+        ),
+        (
+            "Restarting",
+            "You cannot attach to a restarting container, wait until it is running",
+        ),
     ] {
         if json::truth(&state, flag) {
             return Err(Failure::new(why));
         }
     }
     if !json::truth(&state, "Running") {
-        return Err(Failure::new("You cannot attach to a stopped container, start it first"));
+        return Err(Failure::new(
+            "You cannot attach to a stopped container, start it first",
+        ));
     }
     let id = json::text(&found, "Id").to_owned();
     let config = found.get("Config").cloned().unwrap_or_default();
@@ -63,7 +80,8 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
             .with("stderr", "1")
             .with_some("detachKeys", &keys_text),
     );
-    let (stream, wait) = tokio::try_join!(client.hijack(attach), run::wait(client, &id, "not-running"))?;
+    let (stream, wait) =
+        tokio::try_join!(client.hijack(attach), run::wait(client, &id, "not-running"))?;
     let session = Session {
         tty,
         stdin,

@@ -11,10 +11,22 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("author", Kind::String, "Author (such as \"A. Name <name@example.org>\")").short('a'),
-    flag("change", Kind::List, "Apply a Dockerfile instruction to the image").short('c'),
+    flag(
+        "author",
+        Kind::String,
+        "Author (such as \"A. Name <name@example.org>\")",
+    )
+    .short('a'),
+    flag(
+        "change",
+        Kind::List,
+        "Apply a Dockerfile instruction to the image",
+    )
+    .short('c'),
     flag("message", Kind::String, "Message for the image's history").short('m'),
-    flag("pause", Kind::Bool, "Pause the container meanwhile").short('p').default("true"),
+    flag("pause", Kind::Bool, "Pause the container meanwhile")
+        .short('p')
+        .default("true"),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -33,7 +45,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         .args
         .get(1)
         .map_or(("", ""), |name| shared::split_tag(name));
-    let tag = if tag.is_empty() && !repository.is_empty() { "latest" } else { tag };
+    let tag = if tag.is_empty() && !repository.is_empty() {
+        "latest"
+    } else {
+        tag
+    };
     let mut query = Query::new()
         .with("container", &matches.args[0])
         .with_some("repo", repository)

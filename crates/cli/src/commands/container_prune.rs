@@ -36,11 +36,14 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
 
 /// Prunes and tells what went and how many bytes.
 pub(super) async fn prune(client: &Client, filters: &str) -> Result<(String, i64), Failure> {
-    let request = Request::post(&["containers", "prune"])
-        .query(Query::new().with_some("filters", filters));
+    let request =
+        Request::post(&["containers", "prune"]).query(Query::new().with_some("filters", filters));
     let answer = client.json(request).await?;
     Ok((
-        section("Deleted Containers:", json::list(&answer, "ContainersDeleted")),
+        section(
+            "Deleted Containers:",
+            json::list(&answer, "ContainersDeleted"),
+        ),
         json::int(&answer, "SpaceReclaimed"),
     ))
 }

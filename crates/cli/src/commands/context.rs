@@ -84,7 +84,15 @@ async fn list(cli: &Cli, matches: &Matches) -> Outcome {
                 ("DockerEndpoint", host.into()),
                 ("Error", "".into()),
                 // In tables a star marks the current one.
-                ("Name", if table && !quiet && name == current { format!("{name} *") } else { name }.into()),
+                (
+                    "Name",
+                    if table && !quiet && name == current {
+                        format!("{name} *")
+                    } else {
+                        name
+                    }
+                    .into(),
+                ),
             ],
             ..Record::default()
         })
@@ -96,7 +104,7 @@ async fn list(cli: &Cli, matches: &Matches) -> Outcome {
     };
     let format = if quiet { default } else { custom };
     out::print(format::render(format, default, COLUMNS, rows)?);
-    if let (Some((name, _)), false, None) = (overriding(), quiet, &cli.choice.context) {
+    if let (Some((name, _)), None) = (overriding(), &cli.choice.context) {
         out::complain(format!(
             "Warning: {name} environment variable overrides the active context. To use a context, either set the global --context flag, or unset {name} environment variable."
         ));
@@ -164,7 +172,7 @@ async fn show_all(cli: &Cli, matches: &Matches) -> Outcome {
     let mut errors = Vec::new();
     for name in names {
         match describe(cli, &name) {
-            Ok(object) => found.push(object.to_string()),
+            Ok(object) => found.push(crate::template::escape_html(&object.to_string())),
             Err(error) => errors.push(error.to_string()),
         }
     }
@@ -193,7 +201,13 @@ fn describe(cli: &Cli, name: &str) -> Result<Json, client::Error> {
         .nth(2)
         .map(|contexts| contexts.join("tls").join(id).display().to_string())
         .unwrap_or_default();
-    let part = |key: &str| context.metadata.get(key).cloned().unwrap_or_else(|| json!({}));
+    let part = |key: &str| {
+        context
+            .metadata
+            .get(key)
+            .cloned()
+            .unwrap_or_else(|| json!({}))
+    };
     Ok(json!({
         "Name": name,
         "Metadata": part("Metadata"),

@@ -11,7 +11,12 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     flag("archive", Kind::Bool, "Keep user and group ids").short('a'),
-    flag("follow-link", Kind::Bool, "Follow a symbolic link in SRC_PATH").short('L'),
+    flag(
+        "follow-link",
+        Kind::Bool,
+        "Follow a symbolic link in SRC_PATH",
+    )
+    .short('L'),
     flag("quiet", Kind::Bool, "Do not tell what was copied").short('q'),
 ];
 
@@ -41,7 +46,9 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         ((None, source), (Some(container), path)) => {
             to::copy(cli, matches, source, container, path).await
         }
-        ((Some(_), _), (Some(_), _)) => Err(Failure::new("copying between containers is not supported")),
+        ((Some(_), _), (Some(_), _)) => {
+            Err(Failure::new("copying between containers is not supported"))
+        }
         ((None, _), (None, _)) => Err(Failure::new("must specify at least one container source")),
     }
 }

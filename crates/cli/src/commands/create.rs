@@ -26,10 +26,11 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     check_pull(matches).map_err(|error| shared::with_hint(cli, &error, 125))?;
-    let prepared =
-        prepare(matches, false).map_err(|error| shared::with_hint(cli, &error, 125))?;
+    let prepared = prepare(matches, false).map_err(|error| shared::with_hint(cli, &error, 125))?;
     let client = cli.client()?;
-    let id = make(client, matches, &prepared).await.map_err(crate::command::Failure::new)?;
+    let id = make(client, matches, &prepared)
+        .await
+        .map_err(crate::command::Failure::new)?;
     out::line(id);
     Ok(0)
 }
@@ -74,7 +75,10 @@ pub(super) async fn make(
             Err(_) => fs::remove_file(cidfile),
         };
         written.map_err(|error| {
-            format!("failed to write the container ID to the file: {}", go_io_error(&error))
+            format!(
+                "failed to write the container ID to the file: {}",
+                go_io_error(&error)
+            )
         })?;
     }
     created
@@ -91,7 +95,11 @@ async fn request(
     let query = Query::new()
         .with_some("name", matches.text("name"))
         .with_some("platform", platform);
-    let create = || Request::post(&["containers", "create"]).query(query.clone()).json(&prepared.body);
+    let create = || {
+        Request::post(&["containers", "create"])
+            .query(query.clone())
+            .json(&prepared.body)
+    };
     let policy = matches.text("pull");
     if policy == "always" {
         pull::fetch(client, &prepared.image, platform, quiet).await?;
@@ -107,7 +115,10 @@ async fn request(
                 out::complain(format!("Unable to find image '{image}' locally"));
             }
             pull::fetch(client, &prepared.image, platform, quiet).await?;
-            client.json(create()).await.map_err(|error| error.to_string())?
+            client
+                .json(create())
+                .await
+                .map_err(|error| error.to_string())?
         }
         result => result.map_err(|error| error.to_string())?,
     };

@@ -24,7 +24,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if name.is_empty() {
         return Err(Failure::new("Container name cannot be empty"));
     }
-    let changes = cli.client()?.json(Request::get(&["containers", name, "changes"])).await?;
+    let changes = cli
+        .client()?
+        .json(Request::get(&["containers", name, "changes"]))
+        .await?;
     let mut text = String::new();
     for change in changes.as_array().map_or(&[][..], Vec::as_slice) {
         let letter = match json::int(change, "Kind") {

@@ -14,7 +14,11 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     shared::FILTER,
-    flag("format", Kind::String, "Print with a template:\n'json':             JSON\n'TEMPLATE':         the Go template"),
+    flag(
+        "format",
+        Kind::String,
+        "Print with a template:\n'json':             JSON\n'TEMPLATE':         the Go template",
+    ),
     flag("since", Kind::String, "From this time on"),
     flag("until", Kind::String, "Up to this time"),
 ];
@@ -35,13 +39,14 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         "json" => "{{json .}}".to_owned(),
         text => format::unescape(text),
     };
-    let template = if format.is_empty() {
-        None
-    } else {
-        Some(Template::parse(&format).map_err(|error| {
-            Failure::with_code(format!("Error parsing format: {error}"), 64)
-        })?)
-    };
+    let template =
+        if format.is_empty() {
+            None
+        } else {
+            Some(Template::parse(&format).map_err(|error| {
+                Failure::with_code(format!("Error parsing format: {error}"), 64)
+            })?)
+        };
     let moment = |flag| times::moment(flag, matches.text(flag)).map_err(Failure::new);
     let request = Request::get(&["events"]).query(
         Query::new()
@@ -70,7 +75,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
 fn pretty(event: &Json) -> String {
     let actor = event.get("Actor").cloned().unwrap_or_default();
     let nano = json::int(event, "timeNano");
-    let nano = if nano == 0 { json::int(event, "time") * 1_000_000_000 } else { nano };
+    let nano = if nano == 0 {
+        json::int(event, "time") * 1_000_000_000
+    } else {
+        nano
+    };
     let mut text = format!(
         "{} {} {} {}",
         times::rfc3339_nano(nano),
@@ -90,7 +99,12 @@ fn pretty(event: &Json) -> String {
 
 /// An event under the names of Docker's template fields.
 fn record(event: Json) -> Value {
-    let value = |key: &str| event.get(key).cloned().map_or_else(|| "".into(), Value::from);
+    let value = |key: &str| {
+        event
+            .get(key)
+            .cloned()
+            .map_or_else(|| "".into(), Value::from)
+    };
     let fields = vec![
         ("Action", value("Action")),
         ("Actor", value("Actor")),

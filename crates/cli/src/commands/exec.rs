@@ -15,13 +15,33 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     flag("detach", Kind::Bool, "Run in the background").short('d'),
-    flag("detach-keys", Kind::String, "Keys that detach from the process"),
-    flag("env", Kind::List, "Set environment variables").short('e').check(env_is_valid),
-    flag("env-file", Kind::List, "Read environment variables from a file"),
-    flag("interactive", Kind::Bool, "Keep STDIN open even if not attached").short('i'),
+    flag(
+        "detach-keys",
+        Kind::String,
+        "Keys that detach from the process",
+    ),
+    flag("env", Kind::List, "Set environment variables")
+        .short('e')
+        .check(env_is_valid),
+    flag(
+        "env-file",
+        Kind::List,
+        "Read environment variables from a file",
+    ),
+    flag(
+        "interactive",
+        Kind::Bool,
+        "Keep STDIN open even if not attached",
+    )
+    .short('i'),
     flag("privileged", Kind::Bool, "Give extended privileges"),
     flag("tty", Kind::Bool, "Allocate a pseudo-TTY").short('t'),
-    flag("user", Kind::String, "User name or id (format: \"<name|uid>[:<group|gid>]\")").short('u'),
+    flag(
+        "user",
+        Kind::String,
+        "User name or id (format: \"<name|uid>[:<group|gid>]\")",
+    )
+    .short('u'),
     flag("workdir", Kind::String, "Working directory").short('w'),
 ];
 

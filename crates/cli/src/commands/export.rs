@@ -11,7 +11,12 @@ use crate::{
     out::{self, Stream},
 };
 
-const FLAGS: &[Flag] = &[flag("output", Kind::String, "Write to this file instead of STDOUT").short('o')];
+const FLAGS: &[Flag] = &[flag(
+    "output",
+    Kind::String,
+    "Write to this file instead of STDOUT",
+)
+.short('o')];
 
 pub(super) static COMMAND: Command = Command {
     paths: &["container export", "export"],
@@ -27,7 +32,9 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let output = matches.text("output");
     if output.is_empty() {
-        shared::refuse_terminal("cowardly refusing to save to a terminal. Use the -o flag or redirect")?;
+        shared::refuse_terminal(
+            "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+        )?;
     }
     let answer = cli
         .client()?
@@ -51,7 +58,8 @@ pub(super) async fn write_body(mut answer: Response, output: &str) -> Result<(),
     let draft = format!("{output}.estiva-{}", std::process::id());
     let special = std::fs::metadata(output).is_ok_and(|found| !found.is_file());
     let path = if special { output } else { &draft };
-    let fail = |error: std::io::Error| Failure::new(format!("open {output}: {}", go_io_error(&error)));
+    let fail =
+        |error: std::io::Error| Failure::new(format!("open {output}: {}", go_io_error(&error)));
     let mut file = File::create(path).map_err(fail)?;
     let written = async {
         while let Some(piece) = answer.chunk().await? {

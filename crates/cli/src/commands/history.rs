@@ -15,9 +15,15 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     shared::FORMAT,
-    flag("human", Kind::Bool, "Print sizes and times for people").short('H').default("true"),
+    flag("human", Kind::Bool, "Print sizes and times for people")
+        .short('H')
+        .default("true"),
     flag("no-trunc", Kind::Bool, "Show all of long texts"),
-    flag("platform", Kind::String, "Platform of the image, such as linux/amd64"),
+    flag(
+        "platform",
+        Kind::String,
+        "Platform of the image, such as linux/amd64",
+    ),
     flag("quiet", Kind::Bool, "Show ids only").short('q'),
 ];
 
@@ -63,7 +69,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     } else {
         "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
     };
-    let format = if quiet { default } else { matches.text("format") };
+    let format = if quiet {
+        default
+    } else {
+        matches.text("format")
+    };
     let rows = list
         .as_array()
         .map_or(&[][..], Vec::as_slice)
@@ -83,10 +93,42 @@ fn row(step: &Json, people: bool, truncate: bool) -> Record {
         fields: vec![
             ("Comment", json::text(step, "Comment").into()),
             ("CreatedAt", times::rfc3339(created).into()),
-            ("CreatedBy", if truncate { human::ellipsis(&by, 45) } else { by }.into()),
-            ("CreatedSince", if people { times::ago(created) } else { times::rfc3339(created) }.into()),
-            ("ID", if truncate { human::short_id(id) } else { id.to_owned() }.into()),
-            ("Size", if people { human::size_with_precision(size as f64, 3) } else { size.to_string() }.into()),
+            (
+                "CreatedBy",
+                if truncate {
+                    human::ellipsis(&by, 45)
+                } else {
+                    by
+                }
+                .into(),
+            ),
+            (
+                "CreatedSince",
+                if people {
+                    times::ago(created)
+                } else {
+                    times::rfc3339(created)
+                }
+                .into(),
+            ),
+            (
+                "ID",
+                if truncate {
+                    human::short_id(id)
+                } else {
+                    id.to_owned()
+                }
+                .into(),
+            ),
+            (
+                "Size",
+                if people {
+                    human::size_with_precision(size as f64, 3)
+                } else {
+                    size.to_string()
+                }
+                .into(),
+            ),
         ],
         ..Record::default()
     }

@@ -9,7 +9,12 @@ use crate::{
     json, out,
 };
 
-const ALL: Flag = flag("all", Kind::Bool, "Remove all unused images, not just nameless ones").short('a');
+const ALL: Flag = flag(
+    "all",
+    Kind::Bool,
+    "Remove all unused images, not just nameless ones",
+)
+.short('a');
 
 pub(super) static COMMAND: Command = Command {
     paths: &["image prune"],

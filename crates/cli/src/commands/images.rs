@@ -98,7 +98,11 @@ fn names(image: &Json, digests: bool) -> Vec<(String, String, String)> {
             .iter()
             .filter_map(Json::as_str)
             .filter(|text| !text.starts_with("<none>"))
-            .map(|text| text.strip_prefix("docker.io/library/").unwrap_or(text).to_owned())
+            .map(|text| {
+                text.strip_prefix("docker.io/library/")
+                    .unwrap_or(text)
+                    .to_owned()
+            })
             .collect()
     };
     let (tags, references) = (texts("RepoTags"), texts("RepoDigests"));
@@ -123,7 +127,9 @@ fn names(image: &Json, digests: bool) -> Vec<(String, String, String)> {
         }
     }
     for (repository, digest) in references.iter().filter_map(|text| text.split_once('@')) {
-        let tagged = tags.iter().any(|text| shared::split_tag(text).0 == repository);
+        let tagged = tags
+            .iter()
+            .any(|text| shared::split_tag(text).0 == repository);
         if !tagged {
             let digest = if digests { digest.to_owned() } else { none() };
             found.push((repository.to_owned(), none(), digest));
@@ -144,19 +150,56 @@ fn row(image: &Json, repository: &str, tag: &str, digest: &str, truncate: bool) 
     let bytes = |number: i64| human::size(number as f64);
     let shared_known = image.get("SharedSize").is_some() && shared >= 0;
     let containers = image.get("Containers").and_then(Json::as_i64).unwrap_or(-1);
-    let virtual_size = image.get("VirtualSize").and_then(Json::as_i64).unwrap_or(size);
+    let virtual_size = image
+        .get("VirtualSize")
+        .and_then(Json::as_i64)
+        .unwrap_or(size);
     Record {
         fields: vec![
-            ("Containers", unknown(containers, containers.to_string()).into()),
+            (
+                "Containers",
+                unknown(containers, containers.to_string()).into(),
+            ),
             ("CreatedAt", times::go_string(created).into()),
-            ("CreatedSince", if created < -62_135_596_000 { "N/A".into() } else { times::ago(created).into() }),
+            (
+                "CreatedSince",
+                if created < -62_135_596_000 {
+                    "N/A".into()
+                } else {
+                    times::ago(created).into()
+                },
+            ),
             ("Digest", digest.into()),
-            ("ID", if truncate { human::short_id(id) } else { id.to_owned() }.into()),
+            (
+                "ID",
+                if truncate {
+                    human::short_id(id)
+                } else {
+                    id.to_owned()
+                }
+                .into(),
+            ),
             ("Repository", repository.into()),
-            ("SharedSize", if shared_known { bytes(shared) } else { "N/A".into() }.into()),
+            (
+                "SharedSize",
+                if shared_known {
+                    bytes(shared)
+                } else {
+                    "N/A".into()
+                }
+                .into(),
+            ),
             ("Size", human::size_with_precision(size as f64, 3).into()),
             ("Tag", tag.into()),
-            ("UniqueSize", if shared_known { bytes(size - shared) } else { "N/A".into() }.into()),
+            (
+                "UniqueSize",
+                if shared_known {
+                    bytes(size - shared)
+                } else {
+                    "N/A".into()
+                }
+                .into(),
+            ),
             ("VirtualSize", bytes(virtual_size).into()),
         ],
         ..Record::default()

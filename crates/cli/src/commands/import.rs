@@ -13,9 +13,18 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("change", Kind::List, "Apply a Dockerfile instruction to the image").short('c'),
+    flag(
+        "change",
+        Kind::List,
+        "Apply a Dockerfile instruction to the image",
+    )
+    .short('c'),
     flag("message", Kind::String, "Message for the image's history").short('m'),
-    flag("platform", Kind::String, "Platform of the image, such as linux/amd64"),
+    flag(
+        "platform",
+        Kind::String,
+        "Platform of the image, such as linux/amd64",
+    ),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -64,7 +73,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
             return Err(Failure::new(error));
         }
         // The last status is the image's id; a download's progress is not for pipes.
-        if message.get("progressDetail").is_none_or(|detail| detail.get("current").is_none()) {
+        if message
+            .get("progressDetail")
+            .is_none_or(|detail| detail.get("current").is_none())
+        {
             out::line(json::text(&message, "status"));
         }
     }

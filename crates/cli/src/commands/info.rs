@@ -148,8 +148,14 @@ fn pretty(info: &Value) -> String {
             line(format!(" {label}"));
         }
     }
-    line(format!("Experimental: {}", json::truth(info, "ExperimentalBuild")));
-    if let Some(registry) = info.get("RegistryConfig").filter(|registry| registry.is_object()) {
+    line(format!(
+        "Experimental: {}",
+        json::truth(info, "ExperimentalBuild")
+    ));
+    if let Some(registry) = info
+        .get("RegistryConfig")
+        .filter(|registry| registry.is_object())
+    {
         let networks = json::list(registry, "InsecureRegistryCIDRs");
         if !networks.is_empty() {
             line("Insecure Registries:".into());
@@ -165,7 +171,10 @@ fn pretty(info: &Value) -> String {
             }
         }
     }
-    line(format!("Live Restore Enabled: {}", json::truth(info, "LiveRestoreEnabled")));
+    line(format!(
+        "Live Restore Enabled: {}",
+        json::truth(info, "LiveRestoreEnabled")
+    ));
     if !text_of("ProductLicense").is_empty() {
         line(format!("Product License: {}", text_of("ProductLicense")));
     }

@@ -45,7 +45,11 @@ pub(super) static IMAGE: Command = Command {
     more: "",
     flags: &[&[
         shared::FORMAT_ONE,
-        flag("platform", Kind::String, "Platform of the image, such as linux/amd64"),
+        flag(
+            "platform",
+            Kind::String,
+            "Platform of the image, such as linux/amd64",
+        ),
     ]],
     args: Args::AtLeast(1),
     interspersed: true,
@@ -84,10 +88,17 @@ async fn any(cli: &Cli, matches: &Matches) -> Outcome {
     match kind {
         "" => {}
         "node" | "service" | "task" | "plugin" | "secret" | "config" => {
-            return Err(Failure::new(format!("objects of type {kind} do not exist in this engine")));
+            return Err(Failure::new(format!(
+                "objects of type {kind} do not exist in this engine"
+            )));
         }
         _ if KINDS.contains(&kind) => return one_kind(cli, matches, kind).await,
-        _ => return Err(Failure::new(format!("{} is not a valid value for --type", crate::values::quote(kind)))),
+        _ => {
+            return Err(Failure::new(format!(
+                "{} is not a valid value for --type",
+                crate::values::quote(kind)
+            )));
+        }
     }
     let client = cli.client()?;
     let mut found = Vec::new();
@@ -130,7 +141,12 @@ async fn one_kind(cli: &Cli, matches: &Matches, kind: &str) -> Outcome {
     show(&found, matches.text("format"), &errors)
 }
 
-async fn fetch(client: &Client, kind: &str, name: &str, matches: &Matches) -> Result<String, Error> {
+async fn fetch(
+    client: &Client,
+    kind: &str,
+    name: &str,
+    matches: &Matches,
+) -> Result<String, Error> {
     let request = match kind {
         "container" => Request::get(&["containers", name, "json"])
             .query(Query::new().with_flag("size", matches.on("size"))),
@@ -167,10 +183,10 @@ pub(super) fn show(found: &[String], format: &str, errors: &[String]) -> Outcome
 }
 
 fn fill(found: &[String], template: &str) -> Result<(), Failure> {
-    let failure = |error: String, code| {
-        Failure::with_code(format!("template parsing error: {error}"), code)
-    };
-    let parsed = Template::parse(&format::unescape(template)).map_err(|error| failure(error, 64))?;
+    let failure =
+        |error: String, code| Failure::with_code(format!("template parsing error: {error}"), code);
+    let parsed =
+        Template::parse(&format::unescape(template)).map_err(|error| failure(error, 64))?;
     let mut text = String::new();
     for object in found {
         let value: serde_json::Value = serde_json::from_str(object)

@@ -13,8 +13,17 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("input", Kind::String, "Read from this file instead of STDIN").short('i'),
-    flag("platform", Kind::String, "Load only this platform, such as linux/amd64"),
+    flag(
+        "input",
+        Kind::String,
+        "Read from this file instead of STDIN",
+    )
+    .short('i'),
+    flag(
+        "platform",
+        Kind::String,
+        "Load only this platform, such as linux/amd64",
+    ),
     flag("quiet", Kind::Bool, "Do not show progress").short('q'),
 ];
 
@@ -33,7 +42,9 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let input = matches.text("input");
     let reader: Box<dyn io::Read + Send> = if input.is_empty() {
         if terminal::stdin_is_terminal() {
-            return Err(Failure::new("requested load from stdin, but stdin is empty"));
+            return Err(Failure::new(
+                "requested load from stdin, but stdin is empty",
+            ));
         }
         Box::new(io::stdin())
     } else {

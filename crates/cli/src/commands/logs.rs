@@ -9,10 +9,20 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("details", Kind::Bool, "Show the log driver's extra attributes"),
+    flag(
+        "details",
+        Kind::Bool,
+        "Show the log driver's extra attributes",
+    ),
     flag("follow", Kind::Bool, "Go on as the container writes").short('f'),
-    flag("since", Kind::String, "From this time on (\"2013-01-02T13:23:37Z\", or \"42m\" for 42 minutes ago)"),
-    flag("tail", Kind::String, "Lines to show from the end").short('n').default("all"),
+    flag(
+        "since",
+        Kind::String,
+        "From this time on (\"2013-01-02T13:23:37Z\", or \"42m\" for 42 minutes ago)",
+    ),
+    flag("tail", Kind::String, "Lines to show from the end")
+        .short('n')
+        .default("all"),
     flag("timestamps", Kind::Bool, "Show when each line was written").short('t'),
     flag("until", Kind::String, "Up to this time (as for --since)"),
 ];
@@ -31,7 +41,11 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let moment = |flag| times::moment(flag, matches.text(flag)).map_err(Failure::new);
     let (since, until) = (moment("since")?, moment("until")?);
-    let tail = if matches.is_set("tail") { matches.text("tail") } else { "all" };
+    let tail = if matches.is_set("tail") {
+        matches.text("tail")
+    } else {
+        "all"
+    };
     let client = cli.client()?;
     let name = matches.args[0].as_str();
     let request = Request::get(&["containers", name, "logs"]).query(
@@ -50,8 +64,12 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let framed = match answer.header("content-type") {
         Some("application/vnd.docker.multiplexed-stream") => true,
         _ => {
-            let found = client.json(Request::get(&["containers", name, "json"])).await?;
-            !found.get("Config").is_some_and(|config| json::truth(config, "Tty"))
+            let found = client
+                .json(Request::get(&["containers", name, "json"]))
+                .await?;
+            !found
+                .get("Config")
+                .is_some_and(|config| json::truth(config, "Tty"))
         }
     };
     streams::copy_body(answer, framed).await?;

@@ -21,5 +21,8 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let client = cli.client()?;
-    shared::each(&matches.args, |name| client.call(Request::post(&["containers", name, "pause"]))).await
+    shared::each(&matches.args, |name| {
+        client.call(Request::post(&["containers", name, "pause"]))
+    })
+    .await
 }

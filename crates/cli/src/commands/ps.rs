@@ -14,11 +14,27 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("all", Kind::Bool, "Show all containers, not only running ones").short('a'),
+    flag(
+        "all",
+        Kind::Bool,
+        "Show all containers, not only running ones",
+    )
+    .short('a'),
     shared::FILTER,
     shared::FORMAT,
-    flag("last", Kind::Int, "Show the n last created containers, whatever their state").short('n').default("-1"),
-    flag("latest", Kind::Bool, "Show the last created container, whatever its state").short('l'),
+    flag(
+        "last",
+        Kind::Int,
+        "Show the n last created containers, whatever their state",
+    )
+    .short('n')
+    .default("-1"),
+    flag(
+        "latest",
+        Kind::Bool,
+        "Show the last created container, whatever its state",
+    )
+    .short('l'),
     flag("no-trunc", Kind::Bool, "Show all of long texts"),
     flag("quiet", Kind::Bool, "Show ids only").short('q'),
     flag("size", Kind::Bool, "Show sizes").short('s'),
@@ -56,16 +72,21 @@ pub(super) const COLUMNS: Columns = Columns {
     ],
 };
 
-const DEFAULT: &str = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+const DEFAULT: &str =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let custom = cli.format(matches, "psFormat");
-    let size = matches.on("size") || custom.contains(".Size") || custom.contains("json");
+    let size = matches.on("size") || custom.contains(".Size") || custom.contains("json .");
     let mut query = Query::new();
     if matches.on("all") {
         query = query.with("all", "1");
     }
-    let limit = if matches.on("latest") { 1 } else { matches.int("last") };
+    let limit = if matches.on("latest") {
+        1
+    } else {
+        matches.int("last")
+    };
     if limit > 0 {
         query = query.with("limit", limit.to_string());
     }
@@ -101,24 +122,46 @@ pub(super) fn row(container: &Json, truncate: bool) -> Record {
     let labels = json::pairs(container, "Labels");
     let mounts = json::list(container, "Mounts");
     let command = json::text(container, "Command");
-    let command = if truncate { human::ellipsis(command, 20) } else { command.to_owned() };
+    let command = if truncate {
+        human::ellipsis(command, 20)
+    } else {
+        command.to_owned()
+    };
     let networks: Vec<String> = container
         .pointer("/NetworkSettings/Networks")
         .and_then(Json::as_object)
         .map(|map| map.keys().cloned().collect())
         .unwrap_or_default();
-    let local = mounts.iter().filter(|mount| json::text(mount, "Driver") == "local").count();
+    let local = mounts
+        .iter()
+        .filter(|mount| json::text(mount, "Driver") == "local")
+        .count();
     let fields = vec![
         ("Command", crate::values::quote(&command).into()),
         ("CreatedAt", times::go_string(created).into()),
-        ("ID", if truncate { human::short_id(id) } else { id.to_owned() }.into()),
+        (
+            "ID",
+            if truncate {
+                human::short_id(id)
+            } else {
+                id.to_owned()
+            }
+            .into(),
+        ),
         ("Image", image(container, truncate).into()),
         ("Labels", json::joined(&labels).into()),
         ("LocalVolumes", local.to_string().into()),
         ("Mounts", mount_names(mounts, truncate).into()),
         ("Names", names(container, truncate).into()),
         ("Networks", networks.join(",").into()),
-        ("Platform", container.get("ImageManifestDescriptor").and_then(|d| d.get("platform")).cloned().map_or(Value::Nil, Value::from)),
+        (
+            "Platform",
+            container
+                .get("ImageManifestDescriptor")
+                .and_then(|d| d.get("platform"))
+                .cloned()
+                .map_or(Value::Nil, Value::from),
+        ),
         ("Ports", ports(json::list(container, "Ports")).into()),
         ("RunningFor", times::ago(created).into()),
         ("Size", size(container).into()),
@@ -165,7 +208,11 @@ fn mount_names(mounts: &[Json], truncate: bool) -> String {
                 "" => json::text(mount, "Source"),
                 name => name,
             };
-            if truncate { human::ellipsis(name, 15) } else { name.to_owned() }
+            if truncate {
+                human::ellipsis(name, 15)
+            } else {
+                name.to_owned()
+            }
         })
         .collect();
     names.join(",")
@@ -175,7 +222,10 @@ fn size(container: &Json) -> String {
     let writable = human::size_with_precision(json::int(container, "SizeRw") as f64, 3);
     match json::int(container, "SizeRootFs") {
         total if total > 0 => {
-            format!("{writable} (virtual {})", human::size_with_precision(total as f64, 3))
+            format!(
+                "{writable} (virtual {})",
+                human::size_with_precision(total as f64, 3)
+            )
         }
         _ => writable,
     }
@@ -220,7 +270,11 @@ pub(super) fn ports(list: &[Json]) -> String {
         }
     }
     let span = |first: i64, last: i64| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     };
     let shown: Vec<String> = runs
         .iter()
@@ -230,7 +284,11 @@ pub(super) fn ports(list: &[Json]) -> String {
                 return format!("{inside}/{}", run.proto);
             }
             let outside = span(run.first.1, run.last.1);
-            let ip = if run.ip.contains(':') { format!("[{}]", run.ip) } else { run.ip.clone() };
+            let ip = if run.ip.contains(':') {
+                format!("[{}]", run.ip)
+            } else {
+                run.ip.clone()
+            };
             format!("{ip}:{outside}->{inside}/{}", run.proto)
         })
         .collect();

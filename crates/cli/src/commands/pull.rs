@@ -11,7 +11,11 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("platform", Kind::String, "Platform of the image, such as linux/amd64"),
+    flag(
+        "platform",
+        Kind::String,
+        "Platform of the image, such as linux/amd64",
+    ),
     flag("quiet", Kind::Bool, "Print the name only").short('q'),
 ];
 
@@ -31,9 +35,15 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if !shared::has_tag(image) && !image.contains('@') && !matches.on("quiet") {
         out::line("Using default tag: latest");
     }
-    progress(cli.client()?, image, matches.text("platform"), matches.on("quiet"), Stream::Out)
-        .await
-        .map_err(Failure::new)?;
+    progress(
+        cli.client()?,
+        image,
+        matches.text("platform"),
+        matches.on("quiet"),
+        Stream::Out,
+    )
+    .await
+    .map_err(Failure::new)?;
     out::line(shared::familiar(image));
     Ok(0)
 }
@@ -73,7 +83,10 @@ async fn progress(
             .with("tag", tag)
             .with_some("platform", platform),
     );
-    let mut answer = client.send(request).await.map_err(|error| error.to_string())?;
+    let mut answer = client
+        .send(request)
+        .await
+        .map_err(|error| error.to_string())?;
     let mut buffer = Vec::new();
     while let Some(message) = answer
         .next_json(&mut buffer)
@@ -84,7 +97,11 @@ async fn progress(
             return Err(error.to_owned());
         }
         // The bars of each layer's progress are for terminals only; lines without them tell the steps.
-        if quiet || message.get("progressDetail").is_some_and(|detail| detail.get("current").is_some()) {
+        if quiet
+            || message
+                .get("progressDetail")
+                .is_some_and(|detail| detail.get("current").is_some())
+        {
             continue;
         }
         let (id, status) = (json::text(&message, "id"), json::text(&message, "status"));

@@ -21,9 +21,16 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let (old, new) = (matches.args[0].trim(), matches.args[1].trim());
     if old.is_empty() || new.is_empty() {
-        return Err(Failure::new("Error: Neither old nor new names may be empty"));
+        return Err(Failure::new(
+            "Error: Neither old nor new names may be empty",
+        ));
     }
-    let request = Request::post(&["containers", old, "rename"]).query(Query::new().with("name", new));
-    cli.client()?.call(request).await?;
+    let request =
+        Request::post(&["containers", old, "rename"]).query(Query::new().with("name", new));
+    cli.client()?.call(request).await.map_err(|error| {
+        Failure::new(format!(
+            "{error}\nError: failed to rename container named {old}"
+        ))
+    })?;
     Ok(0)
 }

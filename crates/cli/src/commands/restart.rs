@@ -10,7 +10,12 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     flag("signal", Kind::String, "Signal to send").short('s'),
-    flag("timeout", Kind::Int, "Seconds until the container is killed").short('t'),
+    flag(
+        "timeout",
+        Kind::Int,
+        "Seconds until the container is killed",
+    )
+    .short('t'),
 ];
 
 pub(super) static COMMAND: Command = Command {

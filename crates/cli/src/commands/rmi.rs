@@ -10,9 +10,18 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("force", Kind::Bool, "Remove it even if other names or stopped containers use it").short('f'),
+    flag(
+        "force",
+        Kind::Bool,
+        "Remove it even if other names or stopped containers use it",
+    )
+    .short('f'),
     flag("no-prune", Kind::Bool, "Keep parents without a name"),
-    flag("platform", Kind::Named("strings"), "Remove only this platform, such as linux/amd64"),
+    flag(
+        "platform",
+        Kind::Named("strings"),
+        "Remove only this platform, such as linux/amd64",
+    ),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -32,13 +41,20 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let mut query = Query::new()
         .with_flag("force", force)
         .with_flag("noprune", matches.on("no-prune"));
-    for platform in matches.list("platform").iter().filter_map(|text| save::platform(text)) {
+    for platform in matches
+        .list("platform")
+        .iter()
+        .filter_map(|text| save::platform(text))
+    {
         query = query.with("platforms", platform);
     }
     let mut errors = Vec::new();
     let mut code = 0;
     for name in &matches.args {
-        match client.json(Request::delete(&["images", name]).query(query.clone())).await {
+        match client
+            .json(Request::delete(&["images", name]).query(query.clone()))
+            .await
+        {
             Ok(deleted) => {
                 for item in deleted.as_array().map_or(&[][..], Vec::as_slice) {
                     match json::text(item, "Deleted") {

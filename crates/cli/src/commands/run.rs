@@ -16,9 +16,23 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("detach", Kind::Bool, "Run in the background and print the container's id").short('d'),
-    flag("detach-keys", Kind::String, "Keys that detach from the container"),
-    flag("sig-proxy", Kind::Bool, "Pass received signals on to the process").default("true"),
+    flag(
+        "detach",
+        Kind::Bool,
+        "Run in the background and print the container's id",
+    )
+    .short('d'),
+    flag(
+        "detach-keys",
+        Kind::String,
+        "Keys that detach from the container",
+    ),
+    flag(
+        "sig-proxy",
+        Kind::Bool,
+        "Pass received signals on to the process",
+    )
+    .default("true"),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -36,13 +50,20 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let refuse = |error: String| shared::with_hint(cli, &error, 125);
     let detach = matches.on("detach");
     create::check_pull(matches).map_err(refuse)?;
+    if detach && matches.is_set("attach") {
+        return Err(Failure::new(
+            "conflicting options: cannot specify both --attach and --detach",
+        ));
+    }
     let prepared = prepare(matches, detach).map_err(refuse)?;
     if !detach && prepared.tty && prepared.attach_stdin && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
     }
     let (keys_text, keys) = shared::detach_keys(cli, matches).map_err(refuse)?;
     let client = cli.client()?;
-    let id = create::make(client, matches, &prepared).await.map_err(refuse)?;
+    let id = create::make(client, matches, &prepared)
+        .await
+        .map_err(refuse)?;
     if detach {
         start(cli, client, &id).await?;
         out::line(&id);
@@ -72,7 +93,11 @@ async fn attached(
             .with_flag("stderr", prepared.attach_stderr)
             .with_some("detachKeys", keys_text),
     );
-    let condition = if prepared.auto_remove { "removed" } else { "next-exit" };
+    let condition = if prepared.auto_remove {
+        "removed"
+    } else {
+        "next-exit"
+    };
     // Both are with the daemon before the process exists, so that neither a byte nor the exit can be missed.
     let (stream, wait) = tokio::try_join!(client.hijack(attach), wait(client, id, condition))?;
     let session = Session {
@@ -116,7 +141,11 @@ pub(super) async fn signals_and_size(
 }
 
 /// Begins to wait for a container; the answer's head comes at once, its body at the end.
-pub(super) async fn wait(client: &Client, id: &str, condition: &str) -> Result<Response, client::Error> {
+pub(super) async fn wait(
+    client: &Client,
+    id: &str,
+    condition: &str,
+) -> Result<Response, client::Error> {
     client
         .send(
             Request::post(&["containers", id, "wait"])

@@ -9,8 +9,17 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("output", Kind::String, "Write to this file instead of STDOUT").short('o'),
-    flag("platform", Kind::String, "Save only this platform, such as linux/amd64"),
+    flag(
+        "output",
+        Kind::String,
+        "Write to this file instead of STDOUT",
+    )
+    .short('o'),
+    flag(
+        "platform",
+        Kind::String,
+        "Save only this platform, such as linux/amd64",
+    ),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -27,7 +36,9 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let output = matches.text("output");
     if output.is_empty() {
-        shared::refuse_terminal("cowardly refusing to save to a terminal. Use the -o flag or redirect")?;
+        shared::refuse_terminal(
+            "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+        )?;
     }
     let mut query = Query::new();
     for name in &matches.args {
@@ -36,7 +47,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if let Some(platform) = platform(matches.text("platform")) {
         query = query.with("platform", platform);
     }
-    let answer = cli.client()?.send(Request::get(&["images", "get"]).query(query)).await?;
+    let answer = cli
+        .client()?
+        .send(Request::get(&["images", "get"]).query(query))
+        .await?;
     export::write_body(answer, output).await?;
     Ok(0)
 }

@@ -26,9 +26,13 @@ pub(super) const FORMAT_ONE: Flag = flag(
 .short('f');
 
 /// `-f/--filter`.
-pub(super) const FILTER: Flag = flag("filter", Kind::Named("filter"), "Show only what fits (name=value)")
-    .short('f')
-    .check(filter_is_valid);
+pub(super) const FILTER: Flag = flag(
+    "filter",
+    Kind::Named("filter"),
+    "Show only what fits (name=value)",
+)
+.short('f')
+.check(filter_is_valid);
 
 /// `--filter` of the prune commands, where `-f` is force.
 pub(super) const PRUNE_FILTER: Flag = flag(
@@ -55,9 +59,7 @@ pub(super) fn filters(given: &[String]) -> String {
     for text in given.iter().filter(|text| !text.is_empty()) {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         let name = name.trim().to_lowercase();
-        let entry = map
-            .entry(name)
-            .or_insert_with(|| Value::Object(Map::new()));
+        let entry = map.entry(name).or_insert_with(|| Value::Object(Map::new()));
         if let Some(values) = entry.as_object_mut() {
             values.insert(value.trim().to_owned(), true.into());
         }
@@ -117,7 +119,9 @@ pub(super) fn familiar(image: &str) -> String {
 
 /// Whether a name ends in a tag (a colon after the last slash).
 pub(super) fn has_tag(name: &str) -> bool {
-    name.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    name.rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains(':'))
 }
 
 /// A repository and its tag; the tag is empty when there is none.

@@ -13,10 +13,27 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("attach", Kind::Bool, "Attach STDOUT and STDERR and pass signals on").short('a'),
-    flag("checkpoint", Kind::String, "Restore from this checkpoint (not supported)"),
-    flag("checkpoint-dir", Kind::String, "Folder of checkpoints (not supported)"),
-    flag("detach-keys", Kind::String, "Keys that detach from the container"),
+    flag(
+        "attach",
+        Kind::Bool,
+        "Attach STDOUT and STDERR and pass signals on",
+    )
+    .short('a'),
+    flag(
+        "checkpoint",
+        Kind::String,
+        "Restore from this checkpoint (not supported)",
+    ),
+    flag(
+        "checkpoint-dir",
+        Kind::String,
+        "Folder of checkpoints (not supported)",
+    ),
+    flag(
+        "detach-keys",
+        Kind::String,
+        "Keys that detach from the container",
+    ),
     flag("interactive", Kind::Bool, "Attach the container's STDIN").short('i'),
 ];
 
@@ -41,7 +58,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let client = cli.client()?;
     let mut failed = Vec::new();
     for name in &matches.args {
-        match client.call(Request::post(&["containers", name, "start"])).await {
+        match client
+            .call(Request::post(&["containers", name, "start"]))
+            .await
+        {
             Ok(()) => out::line(name),
             Err(error @ client::Error::Daemon { .. }) => {
                 out::complain(error.to_string());
@@ -61,10 +81,14 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
 
 async fn attached(cli: &Cli, matches: &Matches) -> Outcome {
     let [name] = matches.args.as_slice() else {
-        return Err(Failure::new("you cannot start and attach multiple containers at once"));
+        return Err(Failure::new(
+            "you cannot start and attach multiple containers at once",
+        ));
     };
     let client = cli.client()?;
-    let found = client.json(Request::get(&["containers", name, "json"])).await?;
+    let found = client
+        .json(Request::get(&["containers", name, "json"]))
+        .await?;
     let config = found.get("Config").cloned().unwrap_or_default();
     let id = json::text(&found, "Id").to_owned();
     let tty = json::truth(&config, "Tty");
@@ -86,8 +110,11 @@ async fn attached(cli: &Cli, matches: &Matches) -> Outcome {
             .with_some("detachKeys", &keys_text),
     );
     let condition = if removes { "removed" } else { "next-exit" };
-    let (stream, wait) = tokio::try_join!(client.hijack(attach), run::wait(client, &id, condition))?;
-    client.call(Request::post(&["containers", &id, "start"])).await?;
+    let (stream, wait) =
+        tokio::try_join!(client.hijack(attach), run::wait(client, &id, condition))?;
+    client
+        .call(Request::post(&["containers", &id, "start"]))
+        .await?;
     let session = Session {
         tty,
         stdin,

@@ -21,7 +21,12 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("all", Kind::Bool, "Show all containers, not only running ones").short('a'),
+    flag(
+        "all",
+        Kind::Bool,
+        "Show all containers, not only running ones",
+    )
+    .short('a'),
     shared::FORMAT,
     flag("no-stream", Kind::Bool, "Show one result and end"),
     flag("no-trunc", Kind::Bool, "Show all of long texts"),
@@ -68,7 +73,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let mut before: HashMap<String, Json> = HashMap::new();
     loop {
         let names = names(client, matches).await?;
-        let answers = all(names.iter().map(|name| sample(client, name, once)).collect()).await;
+        let answers = all(names
+            .iter()
+            .map(|name| sample(client, name, once))
+            .collect())
+        .await;
         let mut rows = Vec::new();
         for (name, answer) in names.iter().zip(answers) {
             let found = match answer {
@@ -100,7 +109,9 @@ async fn names(client: &Client, matches: &Matches) -> Result<Vec<String>, Error>
         return Ok(matches.args.clone());
     }
     let query = Query::new().with_flag("all", matches.on("all"));
-    let list = client.json(Request::get(&["containers", "json"]).query(query)).await?;
+    let list = client
+        .json(Request::get(&["containers", "json"]).query(query))
+        .await?;
     Ok(list
         .as_array()
         .map_or(&[][..], Vec::as_slice)
@@ -121,8 +132,10 @@ async fn sample(client: &Client, name: &str, primed: bool) -> Result<Json, Error
 
 /// Runs futures side by side and collects their results in order.
 async fn all<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
-    let mut running: Vec<(Pin<Box<F>>, Option<T>)> =
-        futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    let mut running: Vec<(Pin<Box<F>>, Option<T>)> = futures
+        .into_iter()
+        .map(|future| (Box::pin(future), None))
+        .collect();
     poll_fn(|cx| {
         let mut pending = false;
         for (future, result) in &mut running {
@@ -133,10 +146,17 @@ async fn all<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
                 }
             }
         }
-        if pending { Poll::Pending } else { Poll::Ready(()) }
+        if pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     })
     .await;
-    running.into_iter().filter_map(|(_, result)| result).collect()
+    running
+        .into_iter()
+        .filter_map(|(_, result)| result)
+        .collect()
 }
 
 fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Record {
@@ -148,27 +168,66 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
     let (received, sent) = network(found);
     let (read, written) = blocks(found);
     let pair = |a: f64, b: f64| {
-        format!("{} / {}", human::size_with_precision(a, 3), human::size_with_precision(b, 3))
+        format!(
+            "{} / {}",
+            human::size_with_precision(a, 3),
+            human::size_with_precision(b, 3)
+        )
     };
-    let share = if limit > 0.0 { used / limit * 100.0 } else { 0.0 };
+    let share = if limit > 0.0 {
+        used / limit * 100.0
+    } else {
+        0.0
+    };
     Record {
         fields: vec![
             ("BlockIO", dash(pair(read, written), "--").into()),
-            ("CPUPerc", dash(format!("{:.2}%", cpu(found, previous)), "--").into()),
+            (
+                "CPUPerc",
+                dash(format!("{:.2}%", cpu(found, previous)), "--").into(),
+            ),
             ("Container", name.into()),
-            ("ID", if truncate { human::short_id(id) } else { id.to_owned() }.into()),
+            (
+                "ID",
+                if truncate {
+                    human::short_id(id)
+                } else {
+                    id.to_owned()
+                }
+                .into(),
+            ),
             ("MemPerc", dash(format!("{share:.2}%"), "--").into()),
-            ("MemUsage", dash(format!("{} / {}", human::size_binary(used), human::size_binary(limit)), "-- / --").into()),
-            ("Name", json::text(found, "name").trim_start_matches('/').into()),
+            (
+                "MemUsage",
+                dash(
+                    format!(
+                        "{} / {}",
+                        human::size_binary(used),
+                        human::size_binary(limit)
+                    ),
+                    "-- / --",
+                )
+                .into(),
+            ),
+            (
+                "Name",
+                json::text(found, "name").trim_start_matches('/').into(),
+            ),
             ("NetIO", dash(pair(received, sent), "--").into()),
-            ("PIDs", dash(json::int(&found["pids_stats"], "current").to_string(), "--").into()),
+            (
+                "PIDs",
+                dash(json::int(&found["pids_stats"], "current").to_string(), "--").into(),
+            ),
         ],
         ..Record::default()
     }
 }
 
 fn number(object: &Json, pointer: &str) -> f64 {
-    object.pointer(pointer).and_then(Json::as_f64).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Json::as_f64)
+        .unwrap_or_default()
 }
 
 /// Per cent of one CPU.
@@ -212,7 +271,10 @@ fn network(found: &Json) -> (f64, f64) {
     let networks = found.get("networks").and_then(Json::as_object);
     networks.map_or((0.0, 0.0), |map| {
         map.values().fold((0.0, 0.0), |(received, sent), one| {
-            (received + number(one, "/rx_bytes"), sent + number(one, "/tx_bytes"))
+            (
+                received + number(one, "/rx_bytes"),
+                sent + number(one, "/tx_bytes"),
+            )
         })
     })
 }
@@ -222,7 +284,11 @@ fn blocks(found: &Json) -> (f64, f64) {
     let sum = |letter: char| {
         entries
             .iter()
-            .filter(|entry| json::text(entry, "op").to_ascii_lowercase().starts_with(letter))
+            .filter(|entry| {
+                json::text(entry, "op")
+                    .to_ascii_lowercase()
+                    .starts_with(letter)
+            })
             .map(|entry| number(entry, "/value"))
             .sum()
     };

@@ -14,7 +14,12 @@ use crate::{
 
 const FLAGS: &[Flag] = &[
     shared::FORMAT,
-    flag("verbose", Kind::Bool, "Show each image, container and volume").short('v'),
+    flag(
+        "verbose",
+        Kind::Bool,
+        "Show each image, container and volume",
+    )
+    .short('v'),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -54,21 +59,31 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         out::print(verbose(&usage)?);
         return Ok(0);
     }
-    let rows = [images_line(&usage), containers_line(&usage), volumes_line(&usage), cache_line(&usage)]
-        .into_iter()
-        .map(|line| Record {
-            fields: vec![
-                ("Active", line.active.to_string().into()),
-                ("Reclaimable", reclaimable(&line).into()),
-                ("Size", human::size(line.size as f64).into()),
-                ("TotalCount", line.total.to_string().into()),
-                ("Type", line.kind.into()),
-            ],
-            ..Record::default()
-        })
-        .collect();
+    let rows = [
+        images_line(&usage),
+        containers_line(&usage),
+        volumes_line(&usage),
+        cache_line(&usage),
+    ]
+    .into_iter()
+    .map(|line| Record {
+        fields: vec![
+            ("Active", line.active.to_string().into()),
+            ("Reclaimable", reclaimable(&line).into()),
+            ("Size", human::size(line.size as f64).into()),
+            ("TotalCount", line.total.to_string().into()),
+            ("Type", line.kind.into()),
+        ],
+        ..Record::default()
+    })
+    .collect();
     let default = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
-    out::print(format::render(matches.text("format"), default, COLUMNS, rows)?);
+    out::print(format::render(
+        matches.text("format"),
+        default,
+        COLUMNS,
+        rows,
+    )?);
     Ok(0)
 }
 
@@ -92,7 +107,10 @@ fn images_line(usage: &Json) -> Line {
     Line {
         kind: "Images",
         total: images.len(),
-        active: images.iter().filter(|image| json::int(image, "Containers") > 0).count(),
+        active: images
+            .iter()
+            .filter(|image| json::int(image, "Containers") > 0)
+            .count(),
         size,
         reclaimable: size - used,
     }
@@ -101,9 +119,13 @@ fn images_line(usage: &Json) -> Line {
 fn containers_line(usage: &Json) -> Line {
     let containers = json::list(usage, "Containers");
     let running = |container: &&Json| {
-        matches!(json::text(container, "State"), "running" | "paused" | "restarting")
+        matches!(
+            json::text(container, "State"),
+            "running" | "paused" | "restarting"
+        )
     };
-    let size = |list: &mut dyn Iterator<Item = &Json>| list.map(|one| json::int(one, "SizeRw")).sum();
+    let size =
+        |list: &mut dyn Iterator<Item = &Json>| list.map(|one| json::int(one, "SizeRw")).sum();
     Line {
         kind: "Containers",
         total: containers.len(),
@@ -115,13 +137,24 @@ fn containers_line(usage: &Json) -> Line {
 
 fn volumes_line(usage: &Json) -> Line {
     let volumes = json::list(usage, "Volumes");
-    let number = |volume: &Json, key: &str| volume.get("UsageData").map_or(0, |data| json::int(data, key));
+    let number = |volume: &Json, key: &str| {
+        volume
+            .get("UsageData")
+            .map_or(0, |data| json::int(data, key))
+    };
     let known = |volume: &&Json| number(volume, "Size") != -1;
     Line {
         kind: "Local Volumes",
         total: volumes.len(),
-        active: volumes.iter().filter(|volume| number(volume, "RefCount") > 0).count(),
-        size: volumes.iter().filter(known).map(|volume| number(volume, "Size")).sum(),
+        active: volumes
+            .iter()
+            .filter(|volume| number(volume, "RefCount") > 0)
+            .count(),
+        size: volumes
+            .iter()
+            .filter(known)
+            .map(|volume| number(volume, "Size"))
+            .sum(),
         reclaimable: volumes
             .iter()
             .filter(known)
@@ -139,7 +172,9 @@ fn cache_line(usage: &Json) -> Line {
         total: cache.len(),
         active: cache.iter().filter(|one| json::truth(one, "InUse")).count(),
         size: sum(&mut cache.iter().filter(|one| !json::truth(one, "Shared"))),
-        reclaimable: sum(&mut cache.iter().filter(|one| !json::truth(one, "InUse") && !json::truth(one, "Shared"))),
+        reclaimable: sum(&mut cache
+            .iter()
+            .filter(|one| !json::truth(one, "InUse") && !json::truth(one, "Shared"))),
     }
 }
 
@@ -147,7 +182,8 @@ fn verbose(usage: &Json) -> Result<String, Failure> {
     let mut text = String::from("Images space usage:\n\n");
     let mut rows = Vec::new();
     for image in json::list(usage, "Images") {
-        rows.extend(images::rows(image, false, true));
+        // One row an image, whatever its names.
+        rows.extend(images::rows(image, false, true).into_iter().take(1));
     }
     text.push_str(&format::render(
         "",
@@ -174,7 +210,10 @@ fn verbose(usage: &Json) -> Result<String, Failure> {
         rows,
     )?);
     text.push_str("\nLocal Volumes space usage:\n\n");
-    let rows = json::list(usage, "Volumes").iter().map(volume::row).collect();
+    let rows = json::list(usage, "Volumes")
+        .iter()
+        .map(volume::row)
+        .collect();
     text.push_str(&format::render(
         "",
         "{{.Name}}\t{{.Links}}\t{{.Size}}",

@@ -10,7 +10,12 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("all", Kind::Bool, "Remove all unused images, not just nameless ones").short('a'),
+    flag(
+        "all",
+        Kind::Bool,
+        "Remove all unused images, not just nameless ones",
+    )
+    .short('a'),
     shared::PRUNE_FILTER,
     shared::FORCE,
     flag("volumes", Kind::Bool, "Remove anonymous volumes too"),
@@ -31,7 +36,9 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let (all, volumes) = (matches.on("all"), matches.on("volumes"));
     let given = matches.list("filter");
     if volumes && given.iter().any(|filter| filter.starts_with("until=")) {
-        return Err(Failure::new("ERROR: The \"until\" filter is not supported with \"--volumes\""));
+        return Err(Failure::new(
+            "ERROR: The \"until\" filter is not supported with \"--volumes\"",
+        ));
     }
     if !matches.on("force") {
         shared::confirm(&warning(all, volumes, given))?;
@@ -80,12 +87,18 @@ fn warning(all: bool, volumes: bool, given: &[String]) -> String {
 
 /// An engine without a feature has nothing of it to prune.
 fn is_absent(error: &Error) -> bool {
-    matches!(error, Error::Daemon { status: 404 | 501, .. })
+    matches!(
+        error,
+        Error::Daemon {
+            status: 404 | 501,
+            ..
+        }
+    )
 }
 
 async fn networks(client: &Client, filters: &str) -> Result<String, Failure> {
-    let request = Request::post(&["networks", "prune"])
-        .query(Query::new().with_some("filters", filters));
+    let request =
+        Request::post(&["networks", "prune"]).query(Query::new().with_some("filters", filters));
     match client.json(request).await {
         Ok(answer) => Ok(container_prune::section(
             "Deleted Networks:",

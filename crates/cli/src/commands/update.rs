@@ -11,20 +11,53 @@ use crate::{
 };
 
 const FLAGS: &[Flag] = &[
-    flag("blkio-weight", Kind::Uint16, "Block IO weight, 10 to 1000, or 0 for none").default("0"),
-    flag("cpu-period", Kind::Int, "Length of the CPU quota's period in microseconds"),
-    flag("cpu-quota", Kind::Int, "CPU time per period in microseconds"),
-    flag("cpu-rt-period", Kind::Int, "Length of the CPU real-time period in microseconds"),
-    flag("cpu-rt-runtime", Kind::Int, "CPU real-time budget per period in microseconds"),
+    flag(
+        "blkio-weight",
+        Kind::Uint16,
+        "Block IO weight, 10 to 1000, or 0 for none",
+    )
+    .default("0"),
+    flag(
+        "cpu-period",
+        Kind::Int,
+        "Length of the CPU quota's period in microseconds",
+    ),
+    flag(
+        "cpu-quota",
+        Kind::Int,
+        "CPU time per period in microseconds",
+    ),
+    flag(
+        "cpu-rt-period",
+        Kind::Int,
+        "Length of the CPU real-time period in microseconds",
+    ),
+    flag(
+        "cpu-rt-runtime",
+        Kind::Int,
+        "CPU real-time budget per period in microseconds",
+    ),
     flag("cpu-shares", Kind::Int, "CPU shares (relative weight)").short('c'),
     flag("cpus", Kind::Decimal, "Number of CPUs"),
     flag("cpuset-cpus", Kind::String, "CPUs to run on (0-3, 0,1)"),
-    flag("cpuset-mems", Kind::String, "Memory nodes to use (0-3, 0,1)"),
+    flag(
+        "cpuset-mems",
+        Kind::String,
+        "Memory nodes to use (0-3, 0,1)",
+    ),
     flag("memory", Kind::Bytes, "Memory limit").short('m'),
     flag("memory-reservation", Kind::Bytes, "Memory soft limit"),
-    flag("memory-swap", Kind::Bytes, "Limit of memory plus swap: -1 for unlimited swap"),
+    flag(
+        "memory-swap",
+        Kind::Bytes,
+        "Limit of memory plus swap: -1 for unlimited swap",
+    ),
     flag("pids-limit", Kind::Int, "Most processes (-1 for unlimited)"),
-    flag("restart", Kind::String, "Restart policy when the container exits"),
+    flag(
+        "restart",
+        Kind::String,
+        "Restart policy when the container exits",
+    ),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -41,15 +74,25 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let body = Value::Object(body(matches).map_err(Failure::new)?);
     if body.as_object().is_some_and(Map::is_empty) {
-        return Err(Failure::new("you must provide one or more flags when using this command"));
+        return Err(Failure::new(
+            "you must provide one or more flags when using this command",
+        ));
     }
     let client = cli.client()?;
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     for name in &matches.args {
-        match client.json(Request::post(&["containers", name, "update"]).json(&body)).await {
+        match client
+            .json(Request::post(&["containers", name, "update"]).json(&body))
+            .await
+        {
             Ok(answer) => {
                 out::line(name);
-                warnings.extend(json::list(&answer, "Warnings").iter().filter_map(Value::as_str).map(str::to_owned));
+                warnings.extend(
+                    json::list(&answer, "Warnings")
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned),
+                );
             }
             Err(error) => errors.push(error.to_string()),
         }
@@ -94,10 +137,16 @@ fn body(matches: &Matches) -> Result<Map<String, Value>, String> {
         }
     }
     if matches.is_set("cpus") {
-        body.insert("NanoCpus".into(), values::nano_cpus(matches.text("cpus"))?.into());
+        body.insert(
+            "NanoCpus".into(),
+            values::nano_cpus(matches.text("cpus"))?.into(),
+        );
     }
     if matches.is_set("restart") {
-        body.insert("RestartPolicy".into(), restart_policy(matches.text("restart"))?);
+        body.insert(
+            "RestartPolicy".into(),
+            restart_policy(matches.text("restart"))?,
+        );
     }
     Ok(body)
 }

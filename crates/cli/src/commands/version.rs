@@ -91,7 +91,15 @@ fn pretty(whole: &Value) -> String {
     };
     line(1, "Version", json::text(&client, "Version"));
     line(1, "API version", &api);
-    line(1, "OS/Arch", &format!("{}/{}", json::text(&client, "Os"), json::text(&client, "Arch")));
+    line(
+        1,
+        "OS/Arch",
+        &format!(
+            "{}/{}",
+            json::text(&client, "Os"),
+            json::text(&client, "Arch")
+        ),
+    );
     line(1, "Context", json::text(&client, "Context"));
     if let Some(server) = whole.get("Server") {
         text.push_str(&server_text(server));
@@ -111,7 +119,9 @@ fn server_text(server: &Value) -> String {
     };
     let mut components = json::list(server, "Components").to_vec();
     if components.is_empty() {
-        components.push(json!({"Name": "Engine", "Version": json::text(server, "Version"), "Details": server}));
+        components.push(
+            json!({"Name": "Engine", "Version": json::text(server, "Version"), "Details": server}),
+        );
     }
     for component in components {
         let name = json::text(&component, "Name");
@@ -121,7 +131,14 @@ fn server_text(server: &Value) -> String {
         body.push(("Version", json::text(&component, "Version").to_owned()));
         if name == "Engine" {
             let detail = |key: &str| json::text(details, key).to_owned();
-            body.push(("API version", format!("{} (minimum version {})", detail("ApiVersion"), detail("MinAPIVersion"))));
+            body.push((
+                "API version",
+                format!(
+                    "{} (minimum version {})",
+                    detail("ApiVersion"),
+                    detail("MinAPIVersion")
+                ),
+            ));
             for (label, key) in [("Go version", "GoVersion"), ("Git commit", "GitCommit")] {
                 if !detail(key).is_empty() {
                     body.push((label, detail(key)));
@@ -131,10 +148,13 @@ fn server_text(server: &Value) -> String {
                 body.push(("Built", detail("BuildTime")));
             }
             body.push(("OS/Arch", format!("{}/{}", detail("Os"), detail("Arch"))));
-            body.push(("Experimental", match details.get("Experimental") {
-                Some(Value::Bool(truth)) => truth.to_string(),
-                _ => detail("Experimental"),
-            }));
+            body.push((
+                "Experimental",
+                match details.get("Experimental") {
+                    Some(Value::Bool(truth)) => truth.to_string(),
+                    _ => detail("Experimental"),
+                },
+            ));
         } else if let Some(map) = details.as_object() {
             for (key, value) in map {
                 line_push(&mut body, key, value);
@@ -149,5 +169,10 @@ fn server_text(server: &Value) -> String {
 }
 
 fn line_push<'a>(body: &mut Vec<(&'a str, String)>, key: &'a str, value: &Value) {
-    body.push((key, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    body.push((
+        key,
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned),
+    ));
 }

@@ -13,9 +13,13 @@ use crate::{
 };
 
 const CREATE_FLAGS: &[Flag] = &[
-    flag("driver", Kind::String, "Volume driver").short('d').default("local"),
+    flag("driver", Kind::String, "Volume driver")
+        .short('d')
+        .default("local"),
     flag("label", Kind::List, "Set metadata"),
-    flag("opt", Kind::Map, "Driver options").short('o').default("map[]"),
+    flag("opt", Kind::Map, "Driver options")
+        .short('o')
+        .default("map[]"),
 ];
 
 pub(super) static CREATE: Command = Command {
@@ -41,7 +45,10 @@ async fn create(cli: &Cli, matches: &Matches) -> Outcome {
     };
     let driver = matches.text("driver");
     let mut body = Map::new();
-    body.insert("Driver".into(), if driver.is_empty() { "local" } else { driver }.into());
+    body.insert(
+        "Driver".into(),
+        if driver.is_empty() { "local" } else { driver }.into(),
+    );
     body.insert("DriverOpts".into(), pairs(matches.list("opt")).into());
     body.insert("Labels".into(), pairs(matches.list("label")).into());
     if let Some(name) = matches.args.first() {
@@ -90,13 +97,24 @@ pub(super) const COLUMNS: Columns = Columns {
 
 async fn list(cli: &Cli, matches: &Matches) -> Outcome {
     let query = Query::new().with_some("filters", shared::filters(matches.list("filter")));
-    let found = cli.client()?.json(Request::get(&["volumes"]).query(query)).await?;
+    let found = cli
+        .client()?
+        .json(Request::get(&["volumes"]).query(query))
+        .await?;
     let mut volumes: Vec<&Json> = json::list(&found, "Volumes").iter().collect();
     volumes.sort_by_key(|volume| json::text(volume, "Name"));
     let rows = volumes.into_iter().map(row).collect();
     let quiet = matches.on("quiet") && !matches.is_set("format");
-    let default = if quiet { "{{.Name}}" } else { "{{.Driver}}\t{{.Name}}" };
-    let format = if quiet { default.to_owned() } else { cli.format(matches, "volumesFormat") };
+    let default = if quiet {
+        "{{.Name}}"
+    } else {
+        "{{.Driver}}\t{{.Name}}"
+    };
+    let format = if quiet {
+        default.to_owned()
+    } else {
+        cli.format(matches, "volumesFormat")
+    };
     out::print(format::render(&format, default, COLUMNS, rows)?);
     Ok(0)
 }
@@ -112,11 +130,21 @@ pub(super) fn row(volume: &Json) -> Record {
             ("Driver", json::text(volume, "Driver").into()),
             ("Group", "N/A".into()),
             ("Labels", json::joined(&labels).into()),
-            ("Links", number("RefCount").map_or("N/A".into(), |count| count.to_string()).into()),
+            (
+                "Links",
+                number("RefCount")
+                    .map_or("N/A".into(), |count| count.to_string())
+                    .into(),
+            ),
             ("Mountpoint", json::text(volume, "Mountpoint").into()),
             ("Name", json::text(volume, "Name").into()),
             ("Scope", json::text(volume, "Scope").into()),
-            ("Size", number("Size").map_or("N/A".into(), |size| human::size(size as f64)).into()),
+            (
+                "Size",
+                number("Size")
+                    .map_or("N/A".into(), |size| human::size(size as f64))
+                    .into(),
+            ),
             ("Status", "N/A".into()),
         ],
         labels,
@@ -129,7 +157,12 @@ pub(super) static RM: Command = Command {
     usage: "[OPTIONS] VOLUME [VOLUME...]",
     about: "Remove one or more volumes that no container uses",
     more: "",
-    flags: &[&[flag("force", Kind::Bool, "Do not mind volumes that are not there").short('f')]],
+    flags: &[&[flag(
+        "force",
+        Kind::Bool,
+        "Do not mind volumes that are not there",
+    )
+    .short('f')]],
     args: Args::AtLeast(1),
     interspersed: true,
     run: |cli, matches| Box::pin(remove(cli, matches)),
@@ -150,7 +183,12 @@ pub(super) static PRUNE: Command = Command {
     about: "Remove unused volumes",
     more: "",
     flags: &[&[
-        flag("all", Kind::Bool, "Remove named volumes too, not just anonymous ones").short('a'),
+        flag(
+            "all",
+            Kind::Bool,
+            "Remove named volumes too, not just anonymous ones",
+        )
+        .short('a'),
         shared::PRUNE_FILTER,
         shared::FORCE,
     ]],
@@ -165,9 +203,17 @@ async fn run_prune(cli: &Cli, matches: &Matches) -> Outcome {
     if !matches.on("force") {
         // Before API 1.42 a prune took named volumes too.
         let version = client.version().await?;
-        let minor: u32 = version.split('.').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let minor: u32 = version
+            .split('.')
+            .nth(1)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         let old = minor < 42;
-        let what = if all || old { "all local volumes" } else { "anonymous local volumes" };
+        let what = if all || old {
+            "all local volumes"
+        } else {
+            "anonymous local volumes"
+        };
         shared::confirm(&format!(
             "WARNING! This will remove {what} not used by at least one container.\nAre you sure you want to continue?"
         ))?;
@@ -179,7 +225,11 @@ async fn run_prune(cli: &Cli, matches: &Matches) -> Outcome {
 }
 
 /// Prunes and tells what went and how many bytes.
-pub(super) async fn prune(client: &Client, all: bool, given: &[String]) -> Result<(String, i64), Failure> {
+pub(super) async fn prune(
+    client: &Client,
+    all: bool,
+    given: &[String],
+) -> Result<(String, i64), Failure> {
     let mut given = given.to_vec();
     if all {
         given.push("all=true".into());

@@ -23,7 +23,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let client = cli.client()?;
     let mut errors = Vec::new();
     for name in &matches.args {
-        match client.json(Request::post(&["containers", name, "wait"])).await {
+        match client
+            .json(Request::post(&["containers", name, "wait"]))
+            .await
+        {
             Ok(answer) => out::line(json::int(&answer, "StatusCode").to_string()),
             Err(error) => errors.push(error.to_string()),
         }

@@ -77,7 +77,10 @@ impl Object {
 /// The first option that contradicts, in Docker's words.
 pub(crate) fn prepare(matches: &Matches, detach: bool) -> Result<Prepared, String> {
     if matches.is_set("gpus") {
-        return Err("--gpus is not supported: pass the devices with --device and their libraries with -v".into());
+        return Err(
+            "--gpus is not supported: pass the devices with --device and their libraries with -v"
+                .into(),
+        );
     }
     if matches.on("use-api-socket") {
         return Err("--use-api-socket is not supported: mount the daemon's socket with -v".into());
@@ -88,9 +91,6 @@ pub(crate) fn prepare(matches: &Matches, detach: bool) -> Result<Prepared, Strin
         .iter()
         .map(|stream| stream.to_ascii_lowercase())
         .collect();
-    if detach && !attach.is_empty() {
-        return Err("conflicting options: cannot specify both --attach and --detach".into());
-    }
     let interactive = matches.on("interactive");
     let tty = matches.on("tty");
     let has = |stream: &str| attach.iter().any(|given| given == stream);
@@ -153,7 +153,10 @@ pub(crate) fn prepare(matches: &Matches, detach: bool) -> Result<Prepared, Strin
         host.set("PortBindings", ports::bindings(&published));
     }
     let (mode, endpoints) = network::networks(matches)?;
-    host.set("NetworkMode", if mode.is_empty() { "default" } else { &mode });
+    host.set(
+        "NetworkMode",
+        if mode.is_empty() { "default" } else { &mode },
+    );
     if tty && let Some((rows, columns)) = terminal::size() {
         host.set("ConsoleSize", json!([rows, columns]));
     }
@@ -271,11 +274,31 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
             .collect();
         host.set("ExtraHosts", json!(hosts));
     }
-    host.all("BlkioWeightDevice", matches.list("blkio-weight-device"), devices::weight)?;
-    host.all("BlkioDeviceReadBps", matches.list("device-read-bps"), devices::bps)?;
-    host.all("BlkioDeviceWriteBps", matches.list("device-write-bps"), devices::bps)?;
-    host.all("BlkioDeviceReadIOps", matches.list("device-read-iops"), devices::iops)?;
-    host.all("BlkioDeviceWriteIOps", matches.list("device-write-iops"), devices::iops)?;
+    host.all(
+        "BlkioWeightDevice",
+        matches.list("blkio-weight-device"),
+        devices::weight,
+    )?;
+    host.all(
+        "BlkioDeviceReadBps",
+        matches.list("device-read-bps"),
+        devices::bps,
+    )?;
+    host.all(
+        "BlkioDeviceWriteBps",
+        matches.list("device-write-bps"),
+        devices::bps,
+    )?;
+    host.all(
+        "BlkioDeviceReadIOps",
+        matches.list("device-read-iops"),
+        devices::iops,
+    )?;
+    host.all(
+        "BlkioDeviceWriteIOps",
+        matches.list("device-write-iops"),
+        devices::iops,
+    )?;
     host.all("Devices", matches.list("device"), devices::device)?;
     host.all("Ulimits", matches.list("ulimit"), devices::ulimit)?;
     host.all("Mounts", matches.list("mount"), mounts::mount)?;
@@ -294,7 +317,10 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
         host.set("Init", matches.on("init"));
     }
     if matches.is_set("restart") {
-        host.set("RestartPolicy", super::restart_policy(matches.text("restart"))?);
+        host.set(
+            "RestartPolicy",
+            super::restart_policy(matches.text("restart"))?,
+        );
     }
     for (key, flag) in [
         ("Annotations", "annotation"),
@@ -332,7 +358,10 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
 }
 
 fn mode_is_valid(mode: &str) -> bool {
-    matches!(mode, "" | "host") || mode.strip_prefix("container:").is_some_and(|id| !id.is_empty())
+    matches!(mode, "" | "host")
+        || mode
+            .strip_prefix("container:")
+            .is_some_and(|id| !id.is_empty())
 }
 
 fn pairs(given: &[String]) -> Map<String, Value> {
@@ -378,7 +407,10 @@ fn health(matches: &Matches) -> Result<Option<Value>, String> {
     }
     let mut check = Map::new();
     if matches.is_set("health-cmd") {
-        check.insert("Test".into(), json!(["CMD-SHELL", matches.text("health-cmd")]));
+        check.insert(
+            "Test".into(),
+            json!(["CMD-SHELL", matches.text("health-cmd")]),
+        );
     }
     for (key, flag) in spans {
         if matches.is_set(flag) {
@@ -437,7 +469,11 @@ mod tests {
 
     fn body(words: &[&str]) -> Result<Value, String> {
         let argv: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        let matches = flags::parse(&[super::super::CONTAINER, super::super::EXTRA], false, &argv)?;
+        let matches = flags::parse(
+            &[super::super::CONTAINER, super::super::EXTRA],
+            false,
+            &argv,
+        )?;
         prepare(&matches, false).map(|prepared| prepared.body)
     }
 
@@ -467,8 +503,22 @@ mod tests {
 
     #[test]
     fn health_and_volumes() {
-        let body = body(&["--health-cmd", "x", "--health-interval", "2s", "-v", "/d", "-v", "n:/e", "img"]).unwrap();
-        assert_eq!(body["Healthcheck"], json!({"Test": ["CMD-SHELL", "x"], "Interval": 2_000_000_000}));
+        let body = body(&[
+            "--health-cmd",
+            "x",
+            "--health-interval",
+            "2s",
+            "-v",
+            "/d",
+            "-v",
+            "n:/e",
+            "img",
+        ])
+        .unwrap();
+        assert_eq!(
+            body["Healthcheck"],
+            json!({"Test": ["CMD-SHELL", "x"], "Interval": 2_000_000_000})
+        );
         assert_eq!(body["Volumes"], json!({"/d": {}}));
         assert_eq!(body["HostConfig"]["Binds"], json!(["n:/e"]));
     }

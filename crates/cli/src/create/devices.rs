@@ -50,7 +50,10 @@ fn is_permissions(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 3
         && text.chars().all(|c| "rwm".contains(c))
-        && text.chars().enumerate().all(|(at, c)| !text[at + 1..].contains(c))
+        && text
+            .chars()
+            .enumerate()
+            .all(|(at, c)| !text[at + 1..].contains(c))
 }
 
 /// Whether a rule reads `a 7:* rwm`.
@@ -60,7 +63,8 @@ pub(super) fn rule_is_valid(text: &str) -> Result<(), String> {
     let [kind, numbers, permissions] = words.as_slice() else {
         return Err(bad());
     };
-    let number = |word: &str| word == "*" || (!word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()));
+    let number =
+        |word: &str| word == "*" || (!word.is_empty() && word.bytes().all(|b| b.is_ascii_digit()));
     let fits = matches!(*kind, "a" | "b" | "c")
         && numbers
             .split_once(':')
@@ -83,7 +87,8 @@ fn split_device(text: &str) -> Result<(&str, &str), String> {
 /// Reads `/dev/sda:100`.
 pub(super) fn weight(text: &str) -> Result<Value, String> {
     let (path, value) = split_device(text)?;
-    let weight = values::uint(value, 16).map_err(|_| format!("invalid weight for device: {text}"))?;
+    let weight =
+        values::uint(value, 16).map_err(|_| format!("invalid weight for device: {text}"))?;
     if weight > 0 && !(10..=1000).contains(&weight) {
         return Err(format!("invalid weight for device: {text}"));
     }
@@ -121,8 +126,22 @@ pub(super) fn iops_is_valid(text: &str) -> Result<(), String> {
 }
 
 const LIMITS: &[&str] = &[
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
-    "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Reads `nofile=1024:2048`.
@@ -143,14 +162,22 @@ pub(super) fn ulimit(text: &str) -> Result<Value, String> {
         ));
     }
     let number = |text: &str| {
-        text.parse::<i64>()
-            .map_err(|_| values::int(text).err().unwrap_or_else(|| format!("strconv.ParseInt: parsing {}: invalid syntax", values::quote(text))))
+        text.parse::<i64>().map_err(|_| {
+            values::int(text).err().unwrap_or_else(|| {
+                format!(
+                    "strconv.ParseInt: parsing {}: invalid syntax",
+                    values::quote(text)
+                )
+            })
+        })
     };
     let soft = number(parts[0])?;
     let hard = parts.get(1).map_or(Ok(soft), |text| number(text))?;
     if hard != -1 && (soft == -1 || soft > hard) {
         return Err(if soft == -1 {
-            format!("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {hard}")
+            format!(
+                "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {hard}"
+            )
         } else {
             format!("ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
         });
@@ -186,7 +213,10 @@ mod tests {
         );
         assert_eq!(ulimit("foo").unwrap_err(), "invalid ulimit argument: foo");
         assert!(ulimit("nofile=20:10").unwrap_err().contains("20 > 10"));
-        assert_eq!(bps("/dev/sda:1mb").unwrap(), json!({"Path": "/dev/sda", "Rate": 1_048_576}));
+        assert_eq!(
+            bps("/dev/sda:1mb").unwrap(),
+            json!({"Path": "/dev/sda", "Rate": 1_048_576})
+        );
         assert!(weight("/dev/sda:5").is_err());
     }
 }

@@ -22,9 +22,9 @@ pub(super) fn read(given: &[String]) -> Result<Security, String> {
         let (key, value) = match option.split_once('=') {
             Some(pair) => pair,
             None if option == "no-new-privileges" => (option.as_str(), ""),
-            None => option
-                .split_once(':')
-                .ok_or_else(|| format!("invalid --security-opt: {}", crate::values::quote(option)))?,
+            None => option.split_once(':').ok_or_else(|| {
+                format!("Invalid --security-opt: {}", crate::values::quote(option))
+            })?,
         };
         match (key, value) {
             ("systempaths", "unconfined") => found.bare_system_paths = true,
@@ -55,11 +55,22 @@ mod tests {
     fn profiles_are_read_by_the_client() {
         let file = std::env::temp_dir().join(format!("estiva-seccomp-{}", std::process::id()));
         fs::write(&file, "{\n \"defaultAction\": \"SCMP_ACT_ALLOW\"\n}").unwrap();
-        let found = read(&[format!("seccomp={}", file.display()), "systempaths=unconfined".into()]).unwrap();
+        let found = read(&[
+            format!("seccomp={}", file.display()),
+            "systempaths=unconfined".into(),
+        ])
+        .unwrap();
         fs::remove_file(file).unwrap();
-        assert_eq!(found.options, ["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]);
+        assert_eq!(
+            found.options,
+            ["seccomp={\"defaultAction\":\"SCMP_ACT_ALLOW\"}"]
+        );
         assert!(found.bare_system_paths);
         assert!(read(&["nonsense".into()]).is_err());
-        assert!(read(&["seccomp=/no/such".into()]).unwrap_err().contains("no such file"));
+        assert!(
+            read(&["seccomp=/no/such".into()])
+                .unwrap_err()
+                .contains("no such file")
+        );
     }
 }

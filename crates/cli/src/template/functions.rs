@@ -212,10 +212,16 @@ fn index(arguments: &[Value]) -> Result<Value, String> {
                 .ok_or_else(|| format!("index out of range: {at}"))?,
             (Value::Nil, _) => return Err("index of untyped nil".into()),
             (Value::Map(_), other) => {
-                return Err(format!("value has type {}; should be string", other.type_name()));
+                return Err(format!(
+                    "value has type {}; should be string",
+                    other.type_name()
+                ));
             }
             (Value::List(_), other) => {
-                return Err(format!("cannot index slice/array with type {}", other.type_name()));
+                return Err(format!(
+                    "cannot index slice/array with type {}",
+                    other.type_name()
+                ));
             }
             (other, _) => return Err(format!("can't index item of type {}", other.type_name())),
         };

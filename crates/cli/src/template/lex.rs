@@ -194,7 +194,12 @@ fn tokens(body: &str, base: usize) -> Result<Vec<Token>, Error> {
                 match (text.parse::<i64>(), text.parse::<f64>()) {
                     (Ok(number), _) => Kind::Int(number),
                     (_, Ok(number)) => Kind::Float(number),
-                    _ => return Err(Error::at(base + start, format!("bad number syntax: \"{text}\""))),
+                    _ => {
+                        return Err(Error::at(
+                            base + start,
+                            format!("bad number syntax: \"{text}\""),
+                        ));
+                    }
                 }
             }
             c if is_word(c) => {
@@ -205,7 +210,10 @@ fn tokens(body: &str, base: usize) -> Result<Vec<Token>, Error> {
                 let c = body[at..].chars().next().unwrap_or(' ');
                 return Err(Error::at(
                     base + at,
-                    format!("unexpected {} in command", super::super::values::quote(&c.to_string())),
+                    format!(
+                        "unexpected {} in command",
+                        super::super::values::quote(&c.to_string())
+                    ),
                 ));
             }
         };

@@ -188,7 +188,12 @@ impl Cursor<'_> {
                 self.next += 2;
                 (found, false)
             }
-            [Kind::Variable(a), Kind::Comma, Kind::Variable(b), Kind::Declare] => {
+            [
+                Kind::Variable(a),
+                Kind::Comma,
+                Kind::Variable(b),
+                Kind::Declare,
+            ] => {
                 let found = vec![a.clone(), b.clone()];
                 self.next += 4;
                 (found, true)

@@ -20,9 +20,19 @@ use crate::{
 };
 
 /// Copies `container:path` to the local `target`, or to standard output as an archive.
-pub(super) async fn copy(cli: &Cli, matches: &Matches, container: &str, path: &str, target: &str) -> Outcome {
+pub(super) async fn copy(
+    cli: &Cli,
+    matches: &Matches,
+    container: &str,
+    path: &str,
+    target: &str,
+) -> Outcome {
     let client = cli.client()?;
-    let mut path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let mut path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     let mut asked_name = None;
     if matches.on("follow-link") {
         let stat = paths::stat(client, container, &path).await?;
@@ -31,12 +41,11 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, container: &str, path: &s
             path = paths::link_target(&path, &stat);
         }
     }
-    let stat = paths::stat(client, container, &path).await?;
     if target != "-" {
         check_parent(target)?;
     }
-    let request = Request::get(&["containers", container, "archive"])
-        .query(Query::new().with("path", &path));
+    let request =
+        Request::get(&["containers", container, "archive"]).query(Query::new().with("path", &path));
     let mut answer = client.send(request).await?;
     if target == "-" {
         while let Some(piece) = answer.chunk().await? {
@@ -44,6 +53,7 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, container: &str, path: &s
         }
         return Ok(0);
     }
+    let stat = paths::stat_of(&answer, container, &path)?;
     let is_folder = paths::is_folder(&stat);
     let packed_name = json::text(&stat, "name").to_owned();
     let name = asked_name.unwrap_or_else(|| packed_name.clone());
@@ -77,11 +87,7 @@ fn check_parent(target: &str) -> Result<(), Failure> {
         .unwrap_or(Path::new("."));
     match fs::metadata(parent) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Failure::new(format!(
-            "invalid output path: directory {:?} does not exist",
-            parent.display().to_string()
-        ))),
-        Err(_) => Err(Failure::new(format!(
+        _ => Err(Failure::new(format!(
             "invalid output path: directory {:?} does not exist",
             parent.display().to_string()
         ))),
@@ -90,9 +96,8 @@ fn check_parent(target: &str) -> Result<(), Failure> {
 
 /// Network to a pipe, pipe through the renamer to another pipe, and from there to files.
 async fn receive(mut answer: Response, plan: Plan) -> Result<u64, Failure> {
-    let folder = fs::File::open(&plan.folder).map_err(|error| {
-        Failure::new(format!("open {}: {}", plan.folder, go_io_error(&error)))
-    })?;
+    let folder = fs::File::open(&plan.folder)
+        .map_err(|error| Failure::new(format!("open {}: {}", plan.folder, go_io_error(&error))))?;
     let (renamed_out, renamed_in) = io::pipe()?;
     let (wire_out, mut wire_in) = io::pipe()?;
     let renamer = thread::spawn(move || rename(wire_out, renamed_in, &plan.name));
@@ -189,7 +194,10 @@ mod tests {
     #[test]
     fn the_first_part_changes() {
         let check = |path: &str, name: &str, expect: Option<&str>| {
-            assert_eq!(renamed(path.as_bytes(), name), expect.map(|e| e.as_bytes().to_vec()));
+            assert_eq!(
+                renamed(path.as_bytes(), name),
+                expect.map(|e| e.as_bytes().to_vec())
+            );
         };
         check("etc/passwd", "x", Some("x/passwd"));
         check("etc", "x", Some("x"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use client::{Client, Error, Query, Request};
+use client::{Client, Error, Query, Request, Response};
 use serde_json::Value;
 
 use crate::json;
@@ -66,7 +66,11 @@ pub(super) fn plan(
 ) -> Result<Plan, String> {
     let (parent, name) = parent_and_name(target);
     if at_target.exists && at_target.is_folder {
-        let name = if means_contents(source) { String::new() } else { source_name.to_owned() };
+        let name = if means_contents(source) {
+            String::new()
+        } else {
+            source_name.to_owned()
+        };
         return Ok(Plan {
             folder: crate::create::clean(Path::new(target)),
             name,
@@ -79,24 +83,40 @@ pub(super) fn plan(
         if asserts_folder(target) {
             return Err("not a directory".into());
         }
-        return Ok(Plan { folder: parent, name });
+        return Ok(Plan {
+            folder: parent,
+            name,
+        });
     }
     if asserts_folder(target) && !source_is_folder {
         return Err("no such directory".into());
     }
-    Ok(Plan { folder: parent, name })
+    Ok(Plan {
+        folder: parent,
+        name,
+    })
 }
 
 /// Asks the daemon what is at a container's path: name, mode, link target.
 pub(super) async fn stat(client: &Client, container: &str, path: &str) -> Result<Value, Error> {
     let answer = client
-        .send(Request::head(&["containers", container, "archive"]).query(Query::new().with("path", path)))
+        .send(
+            Request::head(&["containers", container, "archive"])
+                .query(Query::new().with("path", path)),
+        )
         .await
         .map_err(|error| explain(error, container, path))?;
-    let header = answer.header("x-docker-container-path-stat").unwrap_or_default().to_owned();
+    let found = stat_of(&answer, container, path)?;
     answer.bytes().await?;
-    let text = base64(&header);
-    serde_json::from_slice(&text).map_err(|source| Error::Answer {
+    Ok(found)
+}
+
+/// What an answer's header says of the path.
+pub(super) fn stat_of(answer: &Response, container: &str, path: &str) -> Result<Value, Error> {
+    let header = answer
+        .header("x-docker-container-path-stat")
+        .unwrap_or_default();
+    serde_json::from_slice(&base64(header)).map_err(|source| Error::Answer {
         operation: format!("stat {container}:{path}"),
         source,
     })
@@ -105,7 +125,10 @@ pub(super) async fn stat(client: &Client, container: &str, path: &str) -> Result
 /// A HEAD has no body: the words are the client's.
 pub(super) fn explain(error: Error, container: &str, path: &str) -> Error {
     match error {
-        Error::Daemon { status: 404, message } if message.starts_with("unexpected status") => Error::Daemon {
+        Error::Daemon {
+            status: 404,
+            message,
+        } if message.starts_with("unexpected status") => Error::Daemon {
             status: 404,
             message: format!("Could not find the file {path} in container {container}"),
         },
@@ -171,11 +194,18 @@ mod tests {
 
     #[test]
     fn copies_get_dockers_names() {
-        let check = |source: &str, folder: bool, target: &str, exists: bool, is_folder: bool, expect: Result<(&str, &str), &str>| {
+        let check = |source: &str,
+                     folder: bool,
+                     target: &str,
+                     exists: bool,
+                     is_folder: bool,
+                     expect: Result<(&str, &str), &str>| {
             let found = plan(source, "s", folder, target, Found { exists, is_folder });
             assert_eq!(
                 found.map(|p| (p.folder, p.name)),
-                expect.map(|(f, n)| (f.to_owned(), n.to_owned())).map_err(str::to_owned)
+                expect
+                    .map(|(f, n)| (f.to_owned(), n.to_owned()))
+                    .map_err(str::to_owned)
             );
         };
         check("/s", false, "/t", true, true, Ok(("/t", "s")));

@@ -20,17 +20,35 @@ use crate::{
 };
 
 /// Copies the local `source` (or an archive on standard input) to `container:path`.
-pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: &str, path: &str) -> Outcome {
+pub(super) async fn copy(
+    cli: &Cli,
+    matches: &Matches,
+    source: &str,
+    container: &str,
+    path: &str,
+) -> Outcome {
     let follow = matches.on("follow-link") || paths::asserts_folder(source);
-    let local = if source == "-" { None } else { Some(look(source, follow)?) };
+    let local = if source == "-" {
+        None
+    } else {
+        Some(look(source, follow)?)
+    };
     let client = cli.client()?;
-    let mut path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let mut path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     // A link at the destination is followed once, as Docker does.
     let mut found = paths::stat(client, container, &path).await;
     if let Ok(stat) = &found
         && paths::is_link(stat)
     {
-        let folder = if paths::asserts_folder(&path) { "/" } else { "" };
+        let folder = if paths::asserts_folder(&path) {
+            "/"
+        } else {
+            ""
+        };
         path = paths::link_target(&path, stat) + folder;
         found = paths::stat(client, container, &path).await;
     }
@@ -40,10 +58,12 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: 
             is_folder: paths::is_folder(&stat),
         },
         // A missing container has its own words.
-        Err(error) if error.is_not_found() && !error.message().starts_with("No such container") => Found {
-            exists: false,
-            is_folder: false,
-        },
+        Err(error) if error.is_not_found() && !error.message().starts_with("No such container") => {
+            Found {
+                exists: false,
+                is_folder: false,
+            }
+        }
         Err(error) => return Err(error.into()),
     };
     let Some((absolute, is_folder)) = local else {
@@ -53,7 +73,14 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: 
                 path
             )));
         }
-        put(client, matches, container, &path, Payload::Reader(Box::new(io::stdin()))).await?;
+        put(
+            client,
+            matches,
+            container,
+            &path,
+            Payload::Reader(Box::new(io::stdin())),
+        )
+        .await?;
         return Ok(0);
     };
     let (parent, base) = paths::parent_and_name(&absolute);
@@ -63,7 +90,11 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: 
     let options = archive::PackOptions {
         include: vec![archive::pack::Include {
             path: Path::new(&base).as_os_str().as_bytes().to_vec(),
-            name: if contents_only { Vec::new() } else { plan.name.clone().into_bytes() },
+            name: if contents_only {
+                Vec::new()
+            } else {
+                plan.name.clone().into_bytes()
+            },
             follow,
         }],
         ..archive::PackOptions::default()
@@ -71,16 +102,24 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: 
     let folder = fs::File::open(&parent)
         .map_err(|error| Failure::new(format!("open {parent}: {}", go_io_error(&error))))?;
     let packer = thread::spawn(move || archive::pack(folder.as_fd(), &options, writer));
-    let sent = put(client, matches, container, &plan.folder, Payload::Reader(Box::new(reader))).await;
+    let sent = put(
+        client,
+        matches,
+        container,
+        &plan.folder,
+        Payload::Reader(Box::new(reader)),
+    )
+    .await;
     let packed = packer.join();
     // The daemon's refusal explains more than the pipe it broke.
     sent.map_err(|error| match error {
-        client::Error::Daemon { status: 404, message } if !message.starts_with("No such container") => {
-            Failure::new(format!(
-                "Error response from daemon: Could not find the file {} in container {container}",
-                plan.folder
-            ))
-        }
+        client::Error::Daemon {
+            status: 404,
+            message,
+        } if !message.starts_with("No such container") => Failure::new(format!(
+            "Error response from daemon: Could not find the file {} in container {container}",
+            plan.folder
+        )),
         other => other.into(),
     })?;
     let bytes = match packed {
@@ -101,9 +140,13 @@ pub(super) async fn copy(cli: &Cli, matches: &Matches, source: &str, container: 
 fn look(source: &str, follow: bool) -> Result<(String, bool), Failure> {
     let absolute = std::path::absolute(source)?;
     let shown = crate::create::clean(&absolute);
-    let found = if follow { fs::metadata(&absolute) } else { fs::symlink_metadata(&shown) };
-    let found = found
-        .map_err(|error| Failure::new(format!("lstat {shown}: {}", go_io_error(&error))))?;
+    let found = if follow {
+        fs::metadata(&absolute)
+    } else {
+        fs::symlink_metadata(&shown)
+    };
+    let found =
+        found.map_err(|error| Failure::new(format!("lstat {shown}: {}", go_io_error(&error))))?;
     if paths::asserts_folder(source) && !found.is_dir() {
         return Err(Failure::new(format!("lstat {shown}: not a directory")));
     }

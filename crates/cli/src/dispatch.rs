@@ -208,6 +208,13 @@ fn surroundings(program: &str, path: &str, global: &Matches, hooks: Hooks) -> Re
             "TLS connections are not supported yet: use unix:// or plain tcp://",
         ));
     }
+    let level = global.text("log-level");
+    if !matches!(
+        level,
+        "" | "panic" | "fatal" | "error" | "warn" | "warning" | "info" | "debug" | "trace"
+    ) {
+        return Err(Failure::new(format!("Unable to parse logging level: {level}")));
+    }
     let hosts = global.list("host");
     if hosts.len() > 1 {
         return Err(Failure::new("specify only one -H"));

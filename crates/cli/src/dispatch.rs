@@ -213,7 +213,9 @@ fn surroundings(program: &str, path: &str, global: &Matches, hooks: Hooks) -> Re
         level,
         "" | "panic" | "fatal" | "error" | "warn" | "warning" | "info" | "debug" | "trace"
     ) {
-        return Err(Failure::new(format!("Unable to parse logging level: {level}")));
+        return Err(Failure::new(format!(
+            "Unable to parse logging level: {level}"
+        )));
     }
     let hosts = global.list("host");
     if hosts.len() > 1 {

@@ -158,7 +158,7 @@ fn rename(from: impl Read, to: impl Write, name: &str) -> archive::Result<()> {
         writer.begin(&entry)?;
         let mut contents = reader.contents();
         let mut buffer = vec![0; 1 << 16];
-        while entry.size > 0 {
+        loop {
             let length = contents
                 .read(&mut buffer)
                 .map_err(|source| archive::Error::Read { source })?;
@@ -172,13 +172,15 @@ fn rename(from: impl Read, to: impl Write, name: &str) -> archive::Result<()> {
 }
 
 /// A path with its first part replaced; `None` for the top folder when there is no new name.
+///
+/// The first part is the copied thing's own name, or a dot when its contents were asked for.
 fn renamed(path: &[u8], name: &str) -> Option<Vec<u8>> {
-    let text = path.strip_prefix(b"./").unwrap_or(path);
-    let text = text.strip_prefix(b"/").unwrap_or(text);
+    let text = path.strip_prefix(b"/").unwrap_or(path);
     let rest = match text.iter().position(|byte| *byte == b'/') {
         Some(at) => &text[at + 1..],
         None => &[],
     };
+    let rest = rest.strip_suffix(b"/").unwrap_or(rest);
     match (name.is_empty(), rest.is_empty()) {
         (true, true) => None,
         (true, false) => Some(rest.to_vec()),
@@ -203,6 +205,8 @@ mod tests {
         check("etc", "x", Some("x"));
         check("etc/", "", None);
         check("etc/a/b", "", Some("a/b"));
-        check("./a", "", None);
+        check("./", "", None);
+        check("./a", "", Some("a"));
+        check("./a/b/", "y", Some("y/a/b"));
     }
 }

@@ -36,6 +36,17 @@ pub(crate) fn go_string_exact(text: &str) -> String {
         .to_string()
 }
 
+/// A moment as `Thu May  7 21:09:36 2026` in local time, from RFC 3339 text; other text as it is.
+pub(crate) fn ansic(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(moment) => moment
+            .to_zoned(TimeZone::system())
+            .strftime("%a %b %e %H:%M:%S %Y")
+            .to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// A moment as RFC 3339 in local time, to the second.
 pub(crate) fn rfc3339(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {

@@ -239,7 +239,6 @@ fn both_command_lines_print_the_same() {
         ][..],
         &["create", "--name", "c1", "bb", "true"],
         &["volume", "create", "v1"],
-        &["tag", "bb", "other:1"],
     ] {
         let made = engine.docker(setup, "");
         assert!(made.status.success(), "{made:?}");

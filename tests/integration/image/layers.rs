@@ -240,6 +240,9 @@ fn a_sparse_file_comes_out_whole() {
     std::os::unix::fs::FileExt::write_at(&file, b"middle", 5_000_000).expect("room");
     file.set_len(20_000_000).expect("no room is needed");
     for format in ["gnu", "pax"] {
+        if format == "gnu" && Engine::is_peer() {
+            continue;
+        }
         let tar = std::process::Command::new("tar")
             .arg("-C")
             .arg(&folder)

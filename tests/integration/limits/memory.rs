@@ -10,7 +10,7 @@ fn who_takes_more_than_the_limit_is_killed_and_it_is_told() {
     assert_eq!(container.wait(), 137);
     container.await_state("exited");
     assert_eq!(container.inspect()["State"]["OOMKilled"], true);
-    let unhurt = engine.run("-m 32m busybox sh -c 'kill -9 $$'");
+    let unhurt = engine.run("-m 32m --init busybox sh -c 'kill -9 $$'");
     assert_eq!(unhurt.wait(), 137);
     unhurt.await_state("exited");
     assert_eq!(unhurt.inspect()["State"]["OOMKilled"], false);

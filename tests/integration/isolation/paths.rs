@@ -72,6 +72,9 @@ fn what_steers_the_kernel_is_read_only() {
 
 #[test]
 fn a_privileged_container_is_not_masked() {
+    if testkit::Engine::is_peer() && !testkit::grants_all_capabilities() {
+        return testkit::skip("the peer asks for capabilities that this machine does not grant");
+    }
     let engine = testkit::engine();
     let mounts = engine.ok("run --rm --privileged busybox cat /proc/self/mountinfo");
     assert!(

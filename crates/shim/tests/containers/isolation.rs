@@ -35,7 +35,10 @@ fn signals(kit: &Kit) {
             .lines()
             .find(|l| l.starts_with(field))
             .expect("a field");
-        assert!(line.ends_with("0000000000000000"), "{line}");
+        let mask = line.split_whitespace().nth(1).expect("a mask");
+        let mask = u64::from_str_radix(mask, 16).expect("hexadecimal");
+        // 32 and 33 belong to the C library, which lets nobody reset them; whoever started this test may ignore them.
+        assert_eq!(mask & !0x1_8000_0000, 0, "{line}");
     }
     container.signal(9, false);
     container.wait();

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
         alone,
     ),
     ("an_attached_client_outlives_the_daemon", client),
+    ("a_shim_outlives_its_spawner", spawner_gone),
     ("a_newer_connection_replaces_the_older", newer),
 ];
 
@@ -77,4 +78,14 @@ fn newer(kit: &Kit) {
     assert!(matches!(first, Event::Hello { pid: Some(_), .. }));
     container.signal(9, false);
     assert_eq!(container.wait().code, 137);
+}
+
+fn spawner_gone(_kit: &Kit) {
+    let kit = Kit::new(shim::spawner::start().expect("a second spawner"));
+    let spawner = kit.spawner_pid();
+    let mut container = kit.run("echo up; sleep 0.3; echo still; exit 5");
+    let _folder = kit.stop_spawner();
+    assert!(!std::path::Path::new(&format!("/proc/{spawner}")).exists());
+    assert_eq!(container.wait().code, 5);
+    assert_eq!(container.log_text(), "up\nstill\n");
 }

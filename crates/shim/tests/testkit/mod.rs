@@ -53,6 +53,12 @@ impl Kit {
         Self { spawner, root }
     }
 
+    /// Ends the spawner; the folder stays until the value is dropped.
+    pub(crate) fn stop_spawner(self) -> tempfile::TempDir {
+        self.spawner.stop();
+        self.root
+    }
+
     pub(crate) fn spawner_pid(&self) -> i32 {
         self.spawner.pid()
     }

@@ -42,16 +42,8 @@ pub struct Launch {
     pub log: LogTarget,
 }
 
-/// The log of one container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogTarget {
-    /// `json-file`, `local` or `none`.
-    pub driver: String,
-    /// The driver's options, checked by `logs::validate` before.
-    pub options: std::collections::BTreeMap<String, String>,
-    /// The file (json-file) or folder (local) to write.
-    pub path: PathBuf,
-}
+/// The log of one container; shared with the readers.
+pub use logs::Target as LogTarget;
 
 /// Which process of the container is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -170,6 +162,11 @@ pub enum Event {
         target: Target,
         /// Left by the keys (rather than by hanging up).
         by_keys: bool,
+    },
+    /// The log could not be written (a full disk); told once, output goes on to clients and later lines are tried again.
+    LogFailed {
+        /// The chain of causes.
+        message: String,
     },
     /// The container has ended, its output is in the log, its exit record is on disk, its cgroup is gone.
     Exited(Exit),

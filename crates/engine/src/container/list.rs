@@ -1,0 +1,196 @@
+//! `ps`: which containers, newest first, by Docker's filters.
+
+use std::time::Duration;
+
+use lifecycle::State;
+
+use super::request::ListQuery;
+use super::view::{Size, View};
+use crate::blocking;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+const FILTERS: [&str; 16] = [
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "label!",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+];
+
+impl Engine {
+    /// The containers that a query asks for, newest first.
+    ///
+    /// # Errors
+    /// An unknown filter, or a filter that names what is not there.
+    pub async fn list(&self, query: &ListQuery) -> Result<Vec<View>> {
+        let filters = &query.filters;
+        filters
+            .require_known(&FILTERS)
+            .map_err(|e| Error::Invalid(e.to_string()))?;
+        let mut views: Vec<View> = self.containers().all().iter().map(|h| h.view()).collect();
+        views.sort_by(|a, b| {
+            b.record
+                .created_unix_nanos
+                .cmp(&a.record.created_unix_nanos)
+        });
+        let every = query.all
+            || query.limit.is_some()
+            || filters.contains("status")
+            || filters.contains("exited");
+        let edge = |key: &str| -> Result<Option<i64>> {
+            let Some(target) = filters.get(key).next() else {
+                return Ok(None);
+            };
+            Ok(Some(self.container(target)?.record.created_unix_nanos))
+        };
+        let (before, since) = (edge("before")?, edge("since")?);
+        let ancestors = self.ancestors(filters);
+        views.retain(|v| {
+            let created = v.record.created_unix_nanos;
+            (every || is_up(&v.record.state))
+                && before.is_none_or(|edge| created < edge)
+                && since.is_none_or(|edge| created > edge)
+                && ancestors
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&v.record.image_id))
+                && passes(v, filters)
+        });
+        views.truncate(query.limit.unwrap_or(usize::MAX));
+        Ok(views)
+    }
+
+    fn ancestors(&self, filters: &ids::Filters) -> Option<Vec<String>> {
+        filters.contains("ancestor").then(|| {
+            let named = filters
+                .get("ancestor")
+                .filter_map(|name| self.shared.images.resolve(name).ok());
+            named
+                .flat_map(|image| {
+                    let mut family = vec![image.id.to_string()];
+                    family.extend(
+                        self.shared
+                            .images
+                            .children(&image.id)
+                            .iter()
+                            .map(|c| c.id.to_string()),
+                    );
+                    family
+                })
+                .collect()
+        })
+    }
+
+    /// Bytes that containers take, in the order given. A container that is gone meanwhile takes none.
+    ///
+    /// # Errors
+    /// When the writable layer cannot be read.
+    pub async fn sizes(&self, views: &[View]) -> Result<Vec<Size>> {
+        let shared = self.shared.clone();
+        let records: Vec<_> = views.iter().map(|v| v.record.clone()).collect();
+        let measure = blocking::run("size", move || {
+            Ok(records
+                .iter()
+                .map(|record| {
+                    let writable = shared.snapshots.usage(&record.id).map_or(0, |u| u.bytes);
+                    let image = record
+                        .image_id
+                        .parse()
+                        .ok()
+                        .and_then(|id| shared.images.get(&id));
+                    Size {
+                        writable_bytes: writable,
+                        root_bytes: writable + image.map_or(0, |i| i.size()),
+                    }
+                })
+                .collect())
+        });
+        // A hung file system must not hang `ps -s` for ever.
+        match tokio::time::timeout(Duration::from_secs(120), measure).await {
+            Ok(sizes) => sizes,
+            Err(_) => Ok(vec![Size::default(); views.len()]),
+        }
+    }
+}
+
+fn is_up(state: &State) -> bool {
+    matches!(
+        state,
+        State::Running { .. } | State::Paused { .. } | State::Restarting { .. }
+    )
+}
+
+fn passes(view: &View, filters: &ids::Filters) -> bool {
+    let record = &view.record;
+    let labels: ids::Labels = record.config.labels.clone().into_iter().collect();
+    filters.matches_any("id", |id| record.id.starts_with(id))
+        && filters.matches_any("name", |name| {
+            let slashed = format!("/{}", record.name);
+            record.name.contains(name) || slashed == name || matches_regex(name, &record.name)
+        })
+        && filters.matches_any("status", |status| status == record.state.name())
+        && filters.matches_any("exited", |code| {
+            matches!(record.state, State::Exited { .. }) && code.parse() == Ok(record.exit_code)
+        })
+        && filters.matches_labels("label", &labels)
+        && !filters.excludes_labels("label!", &labels)
+        && filters.matches_any("health", |want| {
+            view.health.as_ref().map_or("none", |h| h.status.name()) == want
+        })
+        && filters.matches_any("volume", |want| {
+            record
+                .mounts
+                .iter()
+                .any(|m| m.volume.as_deref() == Some(want) || m.destination == want)
+        })
+        && filters.matches_any("network", |want| {
+            network_name(&record.host.network_mode) == want
+        })
+        && filters.matches_any("publish", |_| false)
+        && filters.matches_any("expose", |port| {
+            record
+                .config
+                .exposed_ports
+                .keys()
+                .any(|p| p == port || p.split('/').next() == Some(port))
+        })
+}
+
+/// The name under which a network mode is listed.
+#[must_use]
+pub fn network_name(mode: &str) -> &str {
+    match mode {
+        "default" | "" => "none",
+        other => other,
+    }
+}
+
+/// The anchors that users write in name filters (`^/web$`); anything more is matched as plain text.
+fn matches_regex(pattern: &str, name: &str) -> bool {
+    let start = pattern.strip_prefix('^');
+    let body = start.unwrap_or(pattern);
+    let end = body.strip_suffix('$');
+    let body = end.unwrap_or(body);
+    let body = if start.is_some() {
+        body.strip_prefix('/').unwrap_or(body)
+    } else {
+        body
+    };
+    match (start.is_some(), end.is_some()) {
+        (true, true) => name == body,
+        (true, false) => name.starts_with(body),
+        (false, true) => name.ends_with(body),
+        (false, false) => false,
+    }
+}

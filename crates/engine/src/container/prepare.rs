@@ -1,0 +1,316 @@
+//! The blocking steps around a run: what is written before a shim starts, what is cleaned after it.
+//!
+//! ```text
+//! EXEC-ROOT/containers/<id>/    made before the spawner is asked, removed after the end
+//!   launch.json  shim.sock  exec-<id>.json  shm/ (a tmpfs, only with --ipc shareable)
+//! ```
+//! Crash rule: `launch.json` is the intent. A folder with it and without an exit record may have a container running.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use api::container::HostConfig;
+use shim::protocol::{ExecLaunch, Exit, Launch, LogTarget};
+
+use super::accounts;
+use super::record::{MountKind, Record, write_whole};
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+use crate::exec::ExecConfig;
+use crate::spec::{self, Facts, Security, user};
+
+pub(crate) use crate::spec::Joined;
+
+/// The pids of the containers whose namespaces this one joins.
+///
+/// # Errors
+/// No such container, or it does not run.
+pub(crate) fn joined(shared: &Shared, host: &HostConfig) -> Result<Joined> {
+    let pid_of = |option: &str, mode: &str| -> Result<Option<i32>> {
+        let Some(target) = mode.strip_prefix("container:") else {
+            return Ok(None);
+        };
+        let view = shared.containers.require(target)?.view();
+        let refused = || {
+            Error::Conflict(format!(
+                "cannot join {option} of a non running container: {}",
+                view.record.id
+            ))
+        };
+        view.record.state.pid().map(Some).ok_or_else(refused)
+    };
+    Ok(Joined {
+        network: pid_of("network namespace", &host.network_mode)?,
+        pid: pid_of("PID namespace", &host.pid_mode)?,
+        ipc: pid_of("IPC namespace", &host.ipc_mode)?,
+    })
+}
+
+/// Writes the launch file and has the spawner fork a shim; gives the daemon's end of its control socket.
+pub(crate) fn launch(shared: &Shared, record: &Record, joined: Joined) -> Result<OwnedFd> {
+    let run_dir = shared.run_dir(&record.id);
+    let folder = shared.container_folder(&record.id);
+    let remake = || -> io::Result<()> {
+        match fs::create_dir(&run_dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(&run_dir)?;
+                fs::create_dir(&run_dir)
+            }
+            other => other,
+        }
+    };
+    remake().map_err(|e| Error::file("create", &run_dir, e))?;
+    let exit_file = folder.join("exit.json");
+    remove_if_there(&exit_file)?;
+    let launch = plan(shared, record, joined, run_dir.clone(), folder, exit_file)?;
+    let path = run_dir.join("launch.json");
+    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
+        path: path.clone(),
+        source,
+    })?;
+    fs::write(&path, bytes).map_err(|e| Error::file("write", &path, e))?;
+    let (ours, theirs) = shim::client::pair()?;
+    shared.spawner().spawn(&run_dir, theirs)?;
+    Ok(ours)
+}
+
+fn plan(
+    shared: &Shared,
+    record: &Record,
+    joined: Joined,
+    run_dir: PathBuf,
+    folder: PathBuf,
+    exit_file: PathBuf,
+) -> Result<Launch> {
+    let options = &shared.options;
+    let facts = Facts {
+        user: user::resolve(
+            &record.config.user,
+            &record.host.group_add,
+            &accounts::of_stopped(shared, record)?,
+        )?,
+        joined,
+        unified_cgroups: shared.host.unified_cgroups,
+        own_capabilities: shared.host.capabilities.clone(),
+        shm_dir: shm_dir(shared, record, &run_dir)?,
+        folder,
+        cgroup: shared.cgroup_of(record),
+        ulimits: options.ulimits.clone(),
+        shm_size: options.shm_size,
+        hostname: shared.host.name(),
+    };
+    use_volumes(shared, record)?;
+    let mut spec = spec::build(record, &facts)?;
+    let bounding = spec
+        .process
+        .as_ref()
+        .and_then(|p| p.capabilities.as_ref())
+        .map(|c| c.bounding.clone())
+        .unwrap_or_default();
+    let seccomp = shared
+        .seccomp
+        .program(&Security::parse(&record.host)?, &bounding, options)?;
+    if let (Some(program), Some(linux)) = (&seccomp, spec.linux.as_mut()) {
+        linux.seccomp = Some(program.head.clone());
+    }
+    Ok(Launch {
+        id: record.id.clone(),
+        run_dir,
+        exit_file,
+        durable: !record.is_ephemeral(),
+        spec,
+        rootfs: shared.snapshots.rootfs(&record.id)?,
+        seccomp_file: seccomp.map(|program| program.file),
+        open_stdin: record.config.open_stdin,
+        stdin_once: record.config.stdin_once,
+        init: record.host.init.unwrap_or(options.init),
+        log: log_target(shared, record),
+    })
+}
+
+/// Where a container's log is.
+pub(crate) fn log_target(shared: &Shared, record: &Record) -> LogTarget {
+    let folder = shared.container_folder(&record.id);
+    let path = match record.log_driver.as_str() {
+        "local" => folder.join("local-logs"),
+        _ => folder.join(format!("{}-json.log", record.id)),
+    };
+    LogTarget {
+        driver: record.log_driver.clone(),
+        options: record.log_options.clone(),
+        path,
+        attrs: super::log_attrs::of(record),
+    }
+}
+
+/// The host's folder behind /dev/shm when it is shared: the host's own, another container's, or one made to be shared.
+fn shm_dir(shared: &Shared, record: &Record, run_dir: &Path) -> Result<Option<PathBuf>> {
+    let host = &record.host;
+    match host.ipc_mode.as_str() {
+        "host" => Ok(Some("/dev/shm".into())),
+        "shareable" => {
+            let path = run_dir.join("shm");
+            let size = if host.shm_size > 0 {
+                host.shm_size
+            } else {
+                shared.options.shm_size
+            };
+            let mount = || -> io::Result<()> {
+                fs::create_dir(&path)?;
+                let flags = rustix::mount::MountFlags::NOSUID
+                    | rustix::mount::MountFlags::NODEV
+                    | rustix::mount::MountFlags::NOEXEC;
+                let data = std::ffi::CString::new(format!("mode=1777,size={size}"))
+                    .expect("numbers have no NUL");
+                Ok(rustix::mount::mount(
+                    "shm",
+                    &path,
+                    "tmpfs",
+                    flags,
+                    Some(data.as_c_str()),
+                )?)
+            };
+            mount().map_err(|e| Error::file("mount a shared tmpfs on", &path, e))?;
+            Ok(Some(path))
+        }
+        mode => match mode.strip_prefix("container:") {
+            Some(target) => {
+                let owner = shared.containers.require(target)?;
+                let path = shared.run_dir(owner.id()).join("shm");
+                if path.exists() {
+                    Ok(Some(path))
+                } else {
+                    Err(Error::Conflict(format!(
+                        "can't join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+                        owner.id()
+                    )))
+                }
+            }
+            None => Ok(None),
+        },
+    }
+}
+
+fn use_volumes(shared: &Shared, record: &Record) -> Result<()> {
+    for mount in &record.mounts {
+        match (mount.kind, &mount.volume) {
+            (MountKind::Volume, Some(name)) => {
+                shared.volumes.acquire(name, &record.id)?;
+            }
+            (MountKind::Bind, _) => super::create::require_source(mount)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// After a run, or a start that failed: nothing of it stays in the exec root.
+pub(crate) fn clean_up(shared: &Shared, record: &Record) {
+    let run_dir = shared.run_dir(&record.id);
+    let shm = run_dir.join("shm");
+    if record.host.ipc_mode == "shareable" {
+        let _ = rustix::mount::unmount(&shm, rustix::mount::UnmountFlags::DETACH);
+    }
+    if let Err(error) = fs::remove_dir_all(&run_dir)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %run_dir.display(), %error, "run folder stays");
+    }
+    for name in record.mounts.iter().filter_map(|m| m.volume.as_ref()) {
+        if let Err(error) = shared.volumes.release(name, &record.id) {
+            tracing::warn!(
+                volume = name,
+                error = fault::chain(&error),
+                "volume stays mounted"
+            );
+        }
+    }
+}
+
+/// How the last run ended, if its shim wrote it.
+pub(crate) fn read_exit(shared: &Shared, id: &str) -> Option<Exit> {
+    let path = shared.container_folder(id).join("exit.json");
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Kills what a dead shim left running, and removes its cgroup.
+pub(crate) fn kill_leftovers(shared: &Shared, record: &Record) {
+    let Ok(group) = cgroup::Group::open(&shared.cgroup_of(record)) else {
+        return;
+    };
+    if let Err(error) = group.kill_all().and_then(|()| group.remove()) {
+        tracing::warn!(container = %record.id, error = fault::chain(&error), "cgroup stays");
+    }
+}
+
+/// Removes a container's storage. The folder goes last: while it is there, a crash leaves a container that `rm` removes.
+pub(crate) fn remove(shared: &Shared, record: &Record) -> Result<()> {
+    let folder = shared.container_folder(&record.id);
+    shared.snapshots.remove_writable_deferred(&record.id)?;
+    // The record first: without it the folder is a leftover that start-up removes.
+    remove_if_there(&folder.join("config.json"))?;
+    match fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", &folder, e)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes an exec's launch file; gives its path and the user as `uid:gid`.
+pub(crate) fn exec_launch(
+    shared: &Shared,
+    record: &Record,
+    pid: i32,
+    id: &str,
+    config: &ExecConfig,
+    size: Option<(u16, u16)>,
+) -> Result<(PathBuf, String)> {
+    let user = if config.user.is_empty() {
+        &record.config.user
+    } else {
+        &config.user
+    };
+    let groups = if config.user.is_empty() {
+        &record.host.group_add[..]
+    } else {
+        &[]
+    };
+    let who = user::resolve(user, groups, &accounts::of_running(pid)?)?;
+    let name = shared.host.name();
+    let mut process = spec::exec_process(record, config, &who, &shared.host.capabilities, &name)?;
+    if let Some((height, width)) = size.filter(|_| config.tty) {
+        process.console_size = Some(oci::runtime::ConsoleSize { height, width });
+    }
+    let bounding = process
+        .capabilities
+        .as_ref()
+        .map(|c| c.bounding.clone())
+        .unwrap_or_default();
+    let mut security = Security::parse(&record.host)?;
+    if config.privileged {
+        security.seccomp = spec::Seccomp::Unconfined;
+    }
+    let launch = ExecLaunch {
+        process,
+        open_stdin: config.attach_stdin,
+        seccomp_file: shared
+            .seccomp
+            .program(&security, &bounding, &shared.options)?
+            .map(|program| program.file),
+    };
+    let path = shared.run_dir(&record.id).join(format!("exec-{id}.json"));
+    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
+        path: path.clone(),
+        source,
+    })?;
+    write_whole(&path, &bytes)?;
+    Ok((path, format!("{}:{}", who.uid, who.gid)))
+}

@@ -1,0 +1,394 @@
+//! The daemon's side: reads a log from any point, forwards, and waits for more.
+
+mod source;
+mod tail;
+mod watch;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
+
+use crate::error::file as at;
+use crate::files::{Generation, Identity, current_path, generations, identity_at};
+use crate::{Driver, Entry, Error, Result, Stream, Target, validate};
+
+use source::Source;
+use watch::Watch;
+pub use watch::{Canceller, Wait};
+
+/// What to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query {
+    /// Only the last so many lines of the whole log (counted before the other filters, as Docker does); `None`: all.
+    pub tail: Option<u64>,
+    /// Not what was written before this instant, in nanoseconds since the epoch.
+    pub since: Option<i64>,
+    /// Not what was written after this instant, in nanoseconds since the epoch.
+    pub until: Option<i64>,
+    /// Lines of stdout.
+    pub stdout: bool,
+    /// Lines of stderr.
+    pub stderr: bool,
+    /// Go on with what is written later.
+    pub follow: bool,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            tail: None,
+            since: None,
+            until: None,
+            stdout: true,
+            stderr: true,
+            follow: false,
+        }
+    }
+}
+
+/// A position in a log.
+///
+/// Without `follow` it ends where the log ended when it was opened. With `follow`, [`Reader::read`] answering false means
+/// "nothing more now": [`Reader::wait`] blocks until there may be more, across rotations. A line is given once, and only
+/// when it is whole. What a reader can lose is what rotation deleted before it came there.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    driver: Driver,
+    query: Query,
+    older: VecDeque<Generation>,
+    source: Option<Source>,
+    /// The generation being read has been rotated away: when it is read out, the next follows.
+    passed: bool,
+    /// Something after `until` was seen.
+    over: bool,
+    watch: Option<Watch>,
+}
+
+impl Reader {
+    /// Opens a log at the place that the query asks for. A log that was never written is empty.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] for the driver `none`; [`Error::File`].
+    pub fn open(target: &Target, query: Query) -> Result<Self> {
+        let settings = validate(&target.driver, &target.options)?;
+        if settings.driver == Driver::None {
+            return Err(Error::Unreadable);
+        }
+        let path = current_path(target, settings.driver);
+        // Before the first look, so that nothing written after it is missed.
+        let watch = query
+            .follow
+            .then(|| Watch::new(path.parent().unwrap_or(Path::new("/"))));
+        let mut reader = Self {
+            path,
+            driver: settings.driver,
+            query,
+            older: VecDeque::new(),
+            source: None,
+            passed: false,
+            over: false,
+            watch,
+        };
+        reader.seek()?;
+        Ok(reader)
+    }
+
+    /// Reads the next line into `entry`, whose memory is used again; false when there is none (now, if following).
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn read(&mut self, entry: &mut Entry) -> Result<bool> {
+        while !self.over && self.read_any(entry)? {
+            if self
+                .query
+                .since
+                .is_some_and(|since| entry.time_unix_nanos < since)
+            {
+                continue;
+            }
+            if self
+                .query
+                .until
+                .is_some_and(|until| entry.time_unix_nanos > until)
+            {
+                self.over = true;
+                break;
+            }
+            let wanted = match entry.stream {
+                Stream::Stdout => self.query.stdout,
+                Stream::Stderr => self.query.stderr,
+            };
+            if wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next line as a value of its own; `None` as for [`Reader::read`].
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+        let mut entry = Entry::default();
+        Ok(self.read(&mut entry)?.then_some(entry))
+    }
+
+    /// Whether nothing more will come whatever is written: not following, or past `until`.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over || !self.query.follow
+    }
+
+    /// Blocks until the log may have grown, someone called the [`Canceller`], or the time is up.
+    ///
+    /// # Errors
+    /// [`Error::Watch`].
+    pub fn wait(&mut self, timeout: Duration) -> Result<Wait> {
+        match &mut self.watch {
+            Some(watch) => watch.wait(timeout).map_err(|source| Error::Watch {
+                path: self.path.clone(),
+                source,
+            }),
+            None => Ok(Wait::Cancelled),
+        }
+    }
+
+    /// A handle that ends or wakes [`Reader::wait`] from another thread; `None` when not following.
+    #[must_use]
+    pub fn canceller(&self) -> Option<Canceller> {
+        self.watch.as_ref().map(Watch::canceller)
+    }
+
+    /// A descriptor that becomes readable when the log may have grown, for event loops; after it did, call
+    /// [`Reader::wait`] with no time to take the notice, then read. `None` when not following, or when the machine has no
+    /// inotify instance left: then wait for at most 100 ms at a time.
+    #[must_use]
+    pub fn readiness(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().and_then(Watch::readiness)
+    }
+
+    /// Reads and waits until the query is over, `sink` breaks, the canceller is called, or `ended` says that nobody writes
+    /// any more (asked after each wait, at least once a second; wake the canceller to have it asked at once).
+    ///
+    /// # Errors
+    /// As [`Reader::read`] and [`Reader::wait`].
+    pub fn drain(
+        &mut self,
+        mut ended: impl FnMut() -> bool,
+        mut sink: impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut entry = Entry::default();
+        loop {
+            // Asked before reading: what was written before the end is there when it says so.
+            let last = self.is_over() || ended();
+            while self.read(&mut entry)? {
+                if sink(&entry).is_break() {
+                    return Ok(());
+                }
+            }
+            if last || self.is_over() || self.wait(Duration::from_secs(1))? == Wait::Cancelled {
+                return Ok(());
+            }
+        }
+    }
+
+    // --- positions --------------------------------------------------------------------------
+
+    /// Finds the first line to read: backwards from the newest file when only a tail is wanted.
+    fn seek(&mut self) -> Result<()> {
+        let mut found: VecDeque<Generation> = generations(&self.path)?.into();
+        let Some(mut wanted) = self.query.tail else {
+            self.older = found.into_iter().rev().collect();
+            return self.open_next().map(drop);
+        };
+        let mut chosen = Vec::new();
+        while let Some(generation) = found.pop_front() {
+            let Some(mut source) = self.open_generation(&generation)? else {
+                continue;
+            };
+            let had = source
+                .keep_last(wanted)
+                .map_err(at("read", &generation.path))?;
+            wanted -= had;
+            chosen.push((generation, source));
+            if wanted == 0 {
+                break;
+            }
+        }
+        // The oldest of them is where to begin; the others are read whole, or from where the tail begins.
+        let Some((_, source)) = chosen.pop() else {
+            return Ok(());
+        };
+        self.source = Some(source);
+        self.older = chosen
+            .into_iter()
+            .rev()
+            .map(|(generation, _)| generation)
+            .collect();
+        Ok(())
+    }
+
+    /// Any next line, unfiltered.
+    fn read_any(&mut self, entry: &mut Entry) -> Result<bool> {
+        loop {
+            if let Some(source) = &mut self.source
+                && source.read(entry).map_err(at("read", &self.path))?
+            {
+                return Ok(true);
+            }
+            if !self.older.is_empty() {
+                if !self.open_next()? {
+                    return Ok(false);
+                }
+                continue;
+            }
+            if !self.query.follow || !self.step_over()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Opens the next of the files that were there at the beginning.
+    fn open_next(&mut self) -> Result<bool> {
+        while let Some(generation) = self.older.pop_front() {
+            if let Some(source) = self.open_generation(&generation)? {
+                self.source = Some(source);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// After the end of the newest known file: looks whether it was rotated, reads it out once more, and goes on to its
+    /// successor. False: it is still the newest, there is nothing more now.
+    fn step_over(&mut self) -> Result<bool> {
+        let Some(source) = &mut self.source else {
+            let first = generations(&self.path)?;
+            self.older = first.into_iter().rev().collect();
+            return self.open_next();
+        };
+        if self.passed {
+            self.passed = false;
+            return self.open_successor();
+        }
+        let newest = identity_at(&self.path);
+        if newest.is_some_and(|newest| newest.is_file(&source.identity)) {
+            return Ok(false);
+        }
+        // The writer had written all of the old file before it gave the name away.
+        self.passed = true;
+        Ok(true)
+    }
+
+    /// The file that followed the one just read out. Names move while we look, so the look is repeated until it is stable.
+    fn open_successor(&mut self) -> Result<bool> {
+        let Some(source) = &self.source else {
+            return Ok(false);
+        };
+        let now = source.refresh().map_err(at("stat", &self.path))?;
+        for _ in 0..100 {
+            let found = generations(&self.path)?;
+            let ours = found.iter().find(|g| {
+                g.identity.is_file(&now)
+                    || (g.compressed && g.identity.modified_nanos == now.modified_nanos)
+            });
+            let next = match ours {
+                Some(ours) => found.iter().rev().find(|g| g.index < ours.index),
+                // Ours was deleted: whatever is left is newer.
+                None => found.last(),
+            };
+            let Some(next) = next.cloned() else {
+                return Ok(false); // between the rename and the creation of the new file
+            };
+            if let Some(opened) = self.open_generation(&next)? {
+                // Had the names moved meanwhile, this would not be the same list.
+                if generations(&self.path)?.first().map(|g| g.identity.inode)
+                    == found.first().map(|g| g.identity.inode)
+                {
+                    self.source = Some(opened);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Opens the file that the listing saw, or `None` when its name has moved on: it is then found under its next name.
+    fn open_generation(&self, generation: &Generation) -> Result<Option<Source>> {
+        let limited = !self.query.follow;
+        if let Some(file) = open_as(&generation.path, &generation.identity)? {
+            return self.source_of(file, generation, limited).map(Some);
+        }
+        // Renamed or compressed between the listing and now.
+        for moved in generations(&self.path)? {
+            let same = moved.identity.is_file(&generation.identity)
+                || (moved.compressed
+                    && moved.identity.modified_nanos == generation.identity.modified_nanos);
+            if same && let Some(file) = open_as(&moved.path, &moved.identity)? {
+                return self.source_of(file, &moved, limited).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn source_of(&self, file: File, generation: &Generation, limited: bool) -> Result<Source> {
+        let file = if generation.compressed {
+            unpack(file, &generation.path)?
+        } else {
+            file
+        };
+        Source::new(file, self.driver, generation.identity, limited)
+            .map_err(at("stat", &generation.path))
+    }
+}
+
+/// Opens a name only if it still means that file.
+fn open_as(path: &Path, identity: &Identity) -> Result<Option<File>> {
+    let file = match open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::empty(),
+    ) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(at("open the log", path)(error)),
+    };
+    let actual = Identity::of(&file).map_err(at("stat", path))?;
+    Ok(actual.is_file(identity).then_some(file))
+}
+
+/// A rotated file, unpacked into memory that has no name; a torn end is kept as far as it goes.
+fn unpack(file: File, path: &Path) -> Result<File> {
+    let mut plain = memfd_create("log", MemfdFlags::CLOEXEC)
+        .map(File::from)
+        .map_err(at("unpack", path))?;
+    let mut decoder = flate2::read::MultiGzDecoder::new(file);
+    let mut block = vec![0; 64 * 1024];
+    loop {
+        match decoder.read(&mut block) {
+            Ok(0) => return Ok(plain),
+            Ok(n) => plain.write_all(&block[..n]).map_err(at("unpack", path))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_damage(&error) => return Ok(plain),
+            Err(error) => return Err(at("unpack", path)(error)),
+        }
+    }
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+    )
+}
+
+#[cfg(test)]
+mod tests;

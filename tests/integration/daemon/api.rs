@@ -75,7 +75,7 @@ fn errors_are_json_with_the_right_status() {
         ask(
             "POST",
             "/containers/create?name=busy",
-            Some(json!({"Image": "busybox"})),
+            Some(json!({"Image": "busybox", "Cmd": ["true"]})),
         ),
         409,
     );

@@ -54,7 +54,10 @@ fn what_steers_the_kernel_is_read_only() {
         "/proc/fs",
         "/proc/irq",
         "/proc/sysrq-trigger",
-    ] {
+    ]
+    .into_iter()
+    .filter(|point| std::path::Path::new(point).exists())
+    {
         assert!(
             options(point).starts_with("ro"),
             "{point}: {}",

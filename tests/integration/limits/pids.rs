@@ -25,7 +25,7 @@ fn the_kernel_counted_and_refused() {
     testkit::eventually("all run", || {
         container.cgroup("pids", "pids.current", "pids.current") == "5"
     });
-    let refused = engine.cli(&format!("exec {} true", container.id())).run();
-    assert_ne!(refused.code, 0, "there is no room for one more");
+    let error = engine.refuses(&format!("exec {} sh -c 'sleep 1 & wait'", container.id()));
+    assert!(error.contains("fork"), "{error}");
     assert_eq!(container.state(), "running");
 }

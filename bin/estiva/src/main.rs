@@ -1,4 +1,33 @@
 //! The one binary: picks a face by subcommand or by the name it is called by.
+//!
+//! | called as                  | is                                                  |
+//! |----------------------------|-----------------------------------------------------|
+//! | `estiva-spawner`           | the spawner (only the daemon calls it so)           |
+//! | `estiva daemon`, `dockerd` | the daemon                                          |
+//! | anything else              | the command line, `docker` as well as `estiva`      |
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod daemon;
+mod start;
+
+use std::cell::Cell;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    let name = argv.first().map(OsString::as_os_str).unwrap_or_else(|| OsStr::new("estiva"));
+    if let Some(face) = shim::face(name) {
+        return face();
+    }
+    let called_dockerd = Path::new(name).file_name() == Some(OsStr::new("dockerd"));
+    if called_dockerd {
+        return daemon::main(&argv[1..]);
+    }
+    if argv.get(1).is_some_and(|word| word == "daemon") {
+        return daemon::main(&argv[2..]);
+    }
+    let hooks = cli::Hooks { start_daemon: Cell::new(Some(Box::new(start::daemon))) };
+    cli::main(argv, hooks)
+}

@@ -102,19 +102,26 @@ enum Codec<'a> {
 struct Input<'a> {
     source: BufReader<Box<dyn Read + Send + 'a>>,
     taken: u64,
+    /// The source itself failed: its error is no damage of the compressed stream.
+    has_failed: bool,
 }
 
 impl Read for Input<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read(buf)?;
-        self.taken += n as u64;
-        Ok(n)
+        let read = self.source.read(buf);
+        match read {
+            Ok(n) => self.taken += n as u64,
+            Err(_) => self.has_failed = true,
+        }
+        read
     }
 }
 
 impl BufRead for Input<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.source.fill_buf()
+        let filled = self.source.fill_buf();
+        self.has_failed |= filled.is_err();
+        filled
     }
 
     fn consume(&mut self, n: usize) {
@@ -146,6 +153,7 @@ pub fn decompress<'a>(source: impl Read + Send + 'a, caps: Caps) -> io::Result<D
     let input = Input {
         source: BufReader::with_capacity(INPUT_BUFFER, Box::new(head.chain(source))),
         taken: 0,
+        has_failed: false,
     };
     let codec = match compression {
         Compression::Plain => Codec::Plain(input),
@@ -175,18 +183,36 @@ impl Decompressor<'_> {
     /// Bytes of the compressed side used so far.
     #[must_use]
     pub fn bytes_in(&self) -> u64 {
-        match &self.codec {
-            Codec::Plain(input) => input.taken,
-            Codec::Gzip(codec) => codec.get_ref().taken,
-            Codec::Zstd(codec) => codec.get_ref().taken,
-            Codec::Xz(codec) => codec.inner().taken,
-        }
+        self.input().taken
     }
 
     /// Bytes of the plain side given so far.
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.out
+    }
+
+    fn input(&self) -> &Input<'_> {
+        match &self.codec {
+            Codec::Plain(input) => input,
+            Codec::Gzip(codec) => codec.get_ref(),
+            Codec::Zstd(codec) => codec.get_ref(),
+            Codec::Xz(codec) => codec.inner(),
+        }
+    }
+
+    /// The codecs report damage by many kinds of error; here it is always the input's fault, and told apart from
+    /// a source that failed.
+    fn told_apart(&self, error: io::Error) -> io::Error {
+        let is_clear = matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted
+        );
+        if is_clear || self.input().has_failed {
+            error
+        } else {
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        }
     }
 
     fn check_caps(&self) -> io::Result<()> {
@@ -207,8 +233,8 @@ impl Read for Decompressor<'_> {
             Codec::Gzip(codec) => codec.read(buf),
             Codec::Zstd(codec) => codec.read(buf),
             Codec::Xz(codec) => codec.read(buf),
-        }
-        .map_err(|e| as_damage(e, self.compression))?;
+        };
+        let n = n.map_err(|e| self.told_apart(e))?;
         self.out += n as u64;
         self.check_caps()?;
         Ok(n)
@@ -221,20 +247,6 @@ impl fmt::Debug for Decompressor<'_> {
             .field("compression", &self.compression)
             .field("bytes_out", &self.out)
             .finish_non_exhaustive()
-    }
-}
-
-/// zstd reports damage as `Other`; every codec's damage is the input's fault, an operating system error is not.
-fn as_damage(error: io::Error, compression: Compression) -> io::Error {
-    let is_ours = error.raw_os_error().is_none()
-        && matches!(
-            error.kind(),
-            io::ErrorKind::Other | io::ErrorKind::InvalidInput | io::ErrorKind::OutOfMemory
-        );
-    if compression == Compression::Zstd && is_ours {
-        io::Error::new(io::ErrorKind::InvalidData, error)
-    } else {
-        error
     }
 }
 

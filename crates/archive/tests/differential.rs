@@ -72,7 +72,7 @@ fn differs_from_gnu(format: &[&str], needs_round: bool) {
         root.join("sparse").metadata().unwrap().blocks()
     };
     if format.contains(&"--sparse") {
-        assert!(blocks(&ours) < 2000, "{format:?}: {}", blocks(&ours));
+        assert!(blocks(&ours) < 400, "{format:?}: {}", blocks(&ours));
     }
 }
 

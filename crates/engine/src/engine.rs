@@ -1,10 +1,10 @@
 //! One engine: its stores, its containers, its spawner. Opened once a daemon, on a data root that it holds alone.
 //!
 //! ```text
-//! DATA-ROOT (0700)                         EXEC-ROOT (0700)
+//! DATA-ROOT (0700)                         EXEC-ROOT (0711)
 //!   lock           held while open           containers/<id>/   runs
 //!   blobs/ snapshots/ volumes/ meta.db       seccomp/           compiled programs
-//!   containers/<id>/                         sandbox/           hello and the like
+//!   containers/<id>/
 //! ```
 
 use std::collections::BTreeMap;
@@ -109,13 +109,15 @@ impl Engine {
 
 impl Shared {
     fn open(options: Options, spawner: SpawnerHandle) -> Result<Self> {
+        // The API's socket may lie in the exec root: who may speak is decided by the socket's own mode.
+        make_folder(&options.exec_root, 0o711)?;
         for folder in [
             options.data_root.clone(),
             options.data_root.join("containers"),
-            options.exec_root.clone(),
             options.exec_root.join("containers"),
         ] {
-            make_private(&folder)?;
+            // Open folders would let users of the host run setuid files of images.
+            make_folder(&folder, 0o700)?;
         }
         let lock = lock(&options.data_root)?;
         let content = Arc::new(content::Store::open(&options.data_root)?);
@@ -206,15 +208,12 @@ impl Shared {
     }
 }
 
-fn make_private(folder: &Path) -> Result<()> {
+fn make_folder(folder: &Path, mode: u32) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(mode)
         .create(folder)
-        .and_then(|()| {
-            // A folder that others made wide open would let users run setuid files of images.
-            fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        })
+        .and_then(|()| fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode)))
         .map_err(|e| Error::file("create", folder, e))
 }
 

@@ -60,4 +60,13 @@ impl Options {
             no_new_privileges: false,
         }
     }
+
+    /// Refuses settings that no container could be made with.
+    ///
+    /// # Errors
+    /// The log driver or its options.
+    pub fn validate(&self) -> crate::Result<()> {
+        logs::validate(&self.log_driver, &self.log_options)?;
+        Ok(())
+    }
 }

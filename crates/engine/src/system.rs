@@ -58,8 +58,8 @@ impl Engine {
         let shared = self.shared.clone();
         let (images, volumes) = blocking::run("disk usage", move || {
             let measure = |volume: Volume| {
-                let bytes = shared.volumes.usage(&volume.name).unwrap_or(0);
-                let users = shared.volume_users(&volume.name).len();
+                let bytes = shared.volumes.usage(volume.name.as_str()).unwrap_or(0);
+                let users = shared.volume_users(volume.name.as_str()).len();
                 (volume, bytes, users)
             };
             let volumes = shared.volumes.list().into_iter().map(measure).collect();

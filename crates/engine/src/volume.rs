@@ -7,7 +7,7 @@ use crate::container::Pruned;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 
-pub use ::volume::{Create as NewVolume, Volume};
+pub use ::volume::{Request as NewVolume, Volume};
 
 impl Engine {
     /// Makes a volume, or finds the one that is already as asked.
@@ -17,9 +17,11 @@ impl Engine {
     pub async fn create_volume(&self, new: NewVolume) -> Result<Volume> {
         let shared = self.shared.clone();
         blocking::run("volume creation", move || {
-            let volume = shared.volumes.create(new)?;
-            shared.tell("volume", "create", &volume.name, driver());
-            Ok(volume)
+            let made = shared.volumes.create(&new)?;
+            if made.is_new {
+                shared.tell("volume", "create", made.volume.name.as_str(), driver());
+            }
+            Ok(made.volume)
         })
         .await
     }
@@ -38,13 +40,13 @@ impl Engine {
         let mut list = self.shared.volumes.list();
         list.retain(|volume| {
             let labels: ids::Labels = volume.labels.clone().into_iter().collect();
-            dangling.is_none_or(|want| self.shared.volume_users(&volume.name).is_empty() == want)
-                && filters.matches_any("name", |name| volume.name.contains(name))
+            dangling.is_none_or(|want| self.shared.volume_users(volume.name.as_str()).is_empty() == want)
+                && filters.matches_any("name", |name| volume.name.as_str().contains(name))
                 && filters.matches_any("driver", |driver| driver == "local")
                 && filters.matches_labels("label", &labels)
                 && !filters.excludes_labels("label!", &labels)
         });
-        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         Ok(list)
     }
 
@@ -83,17 +85,17 @@ impl Engine {
             let mut pruned = Pruned::default();
             for volume in shared.volumes.list() {
                 let labels: ids::Labels = volume.labels.clone().into_iter().collect();
-                let wanted = (all || volume.is_anonymous)
+                let wanted = (all || volume.is_anonymous())
                     && filters.matches_labels("label", &labels)
                     && !filters.excludes_labels("label!", &labels)
-                    && shared.volume_users(&volume.name).is_empty();
+                    && shared.volume_users(volume.name.as_str()).is_empty();
                 if !wanted {
                     continue;
                 }
-                let size = shared.volumes.usage(&volume.name).unwrap_or(0);
-                if remove(&shared, &volume.name).is_ok() {
+                let size = shared.volumes.usage(volume.name.as_str()).unwrap_or(0);
+                if remove(&shared, volume.name.as_str()).is_ok() {
                     pruned.reclaimed += size;
-                    pruned.removed.push(volume.name);
+                    pruned.removed.push(volume.name.as_str().to_owned());
                 }
             }
             Ok(pruned)

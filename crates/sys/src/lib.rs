@@ -15,7 +15,6 @@ pub mod process;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
-pub mod spawn;
 pub mod tree;
 
 use std::io;

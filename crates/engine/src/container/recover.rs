@@ -168,6 +168,17 @@ fn sweep(shared: &Shared) -> Result<()> {
             remove_tree(&entry.path());
         }
     }
+    for handle in shared.containers.all() {
+        let view = handle.view();
+        if view.record.state.is_running() {
+            for name in view.record.mounts.iter().filter_map(|m| m.volume.as_ref()) {
+                shared.volumes.acquire(name, handle.id())?;
+            }
+        }
+    }
+    if let Err(error) = shared.volumes.unmount_unheld() {
+        tracing::warn!(error = fault::chain(&error), "a volume stays mounted that nobody uses");
+    }
     Ok(shared.snapshots.sweep()?)
 }
 

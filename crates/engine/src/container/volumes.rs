@@ -1,7 +1,7 @@
 //! A container's volumes at its creation: made if need be, filled from the image when new.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
@@ -25,9 +25,9 @@ fn one(shared: &Shared, record: &mut Record, at: usize) -> Result<()> {
     let mount = record.mounts[at].clone();
     let asked = record.host.mounts.iter().find(|m| m.target.trim_end_matches('/') == mount.destination);
     let options = asked.and_then(|m| m.volume_options.as_ref());
-    let name = mount.volume.clone().unwrap_or_else(|| ids::ContainerId::random().to_string());
-    let request = volume::Create {
-        name: Some(name.clone()),
+    let name = mount.volume.clone().unwrap_or_else(|| volume::VolumeName::anonymous().as_str().to_owned());
+    let request = volume::Request {
+        name: Some(name),
         driver: options
             .and_then(|o| o.driver_config.as_ref())
             .map(|d| d.name.clone())
@@ -35,34 +35,48 @@ fn one(shared: &Shared, record: &mut Record, at: usize) -> Result<()> {
             .unwrap_or_else(|| "local".into()),
         options: options.and_then(|o| o.driver_config.as_ref()).map(|d| d.options.clone()).unwrap_or_default(),
         labels: options.map_or_else(BTreeMap::new, |o| o.labels.clone()),
-        is_anonymous: mount.anonymous,
     };
-    let is_new = shared.volumes.get(&name).is_none();
-    let made = shared.volumes.create(request)?;
-    if is_new {
+    let made = shared.volumes.create(&request)?;
+    let name = made.volume.name.as_str().to_owned();
+    if made.is_new {
         shared.tell("volume", "create", &name, [("driver".to_owned(), "local".to_owned())].into());
     }
     record.mounts[at].volume = Some(name.clone());
-    record.mounts[at].source = made.data.clone();
+    record.mounts[at].source = made.volume.mountpoint.clone();
+    // Held meanwhile, so that a volume with a device is mounted while it is filled and looked into.
+    shared.volumes.acquire(&name, &record.id)?;
+    let filled = fill(shared, record, at, &name);
+    shared.volumes.release(&name, &record.id)?;
+    filled
+}
+
+fn fill(shared: &Shared, record: &mut Record, at: usize, name: &str) -> Result<()> {
+    let mount = record.mounts[at].clone();
     if mount.copy_up {
-        copy_up(shared, record, &name, &mount.destination)?;
+        copy_up(shared, record, name, &mount.destination)?;
     }
     if let Some(subpath) = &mount.subpath {
-        record.mounts[at].source = shared.volumes.subpath(&name, subpath)?;
+        // The path that the kernel gives for what was found: it has no symlinks, and must have none when it is bound.
+        let found = shared.volumes.subpath(name, subpath)?;
+        let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+        record.mounts[at].source = std::fs::read_link(&link).map_err(|e| Error::file("read", link, e))?;
     }
     Ok(())
 }
 
 /// A volume that is empty takes over what the image has at the target.
 fn copy_up(shared: &Shared, record: &Record, name: &str, destination: &str) -> Result<()> {
-    if record.chain.is_none() || !shared.volumes.is_empty(name)? {
+    if record.chain.is_none() {
         return Ok(());
     }
     let root = shared.snapshots.mount_view(snapshot::View::WritableReadOnly(&record.id))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     match openat2(&root, destination, flags, Mode::empty(), resolve) {
-        Ok(source) => Ok(shared.volumes.copy_up(name, source.as_fd())?),
+        Ok(source) => {
+            shared.volumes.copy_up(name, source.as_fd())?;
+            Ok(())
+        }
         // The image has nothing there, or not a folder: the volume stays empty.
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(()),
         Err(e) => Err(Error::file("open the image's", destination, e.into())),

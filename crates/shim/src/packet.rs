@@ -48,6 +48,7 @@ pub(crate) fn send(
 /// [`io::ErrorKind::WouldBlock`] on a nonblocking socket without a message; [`io::ErrorKind::InvalidData`] for one that is
 /// too large.
 pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Option<OwnedFd>)>> {
+    let mut resets = 0;
     let waiting = loop {
         let mut nothing = RecvAncillaryBuffer::new(&mut []);
         match recvmsg(
@@ -57,6 +58,8 @@ pub(crate) fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Vec<u8>, Opt
             RecvFlags::PEEK | RecvFlags::TRUNC,
         ) {
             Err(Errno::INTR) => {}
+            // The peer left with messages of ours unread; told once, and what it had sent before is still there.
+            Err(Errno::CONNRESET) if resets == 0 => resets = 1,
             Err(error) => return Err(error.into()),
             Ok(message) => break message.bytes,
         }
@@ -125,6 +128,17 @@ mod tests {
         assert_eq!((first.as_slice(), fd.is_some()), (&b"one"[..], true));
         let (second, fd) = receive(right.as_fd()).expect("receive").expect("a message");
         assert_eq!((second, fd.is_some()), (large, false));
+        assert!(receive(right.as_fd()).expect("receive").is_none());
+    }
+
+    #[test]
+    fn last_words_are_heard_though_the_peer_did_not_listen() {
+        let (left, right) = pair();
+        send(right.as_fd(), b"never read", None).expect("send");
+        send(left.as_fd(), b"last words", None).expect("send");
+        drop(left);
+        let (words, _) = receive(right.as_fd()).expect("receive").expect("a message");
+        assert_eq!(words, b"last words");
         assert!(receive(right.as_fd()).expect("receive").is_none());
     }
 

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, open};
 use rustix::mount::{OpenTreeFlags, open_tree};
+use sys::mount::{Attr, Change, Depth, set_attributes};
 
 const SELF: &str = "/proc/self/exe";
 
-/// The running binary, ready for [`sys::spawn::exec_fd`].
+/// The running binary, ready for [`sys::exec::fexecve`].
 ///
 /// # Errors
 /// When neither a mount nor a copy can be made; the copy's error is told.
@@ -17,14 +18,23 @@ pub(crate) fn program() -> io::Result<OwnedFd> {
     mounted().or_else(|_| copied())
 }
 
-/// A mount of the one file, in no mount namespace, read-only for ever: `mount_setattr` wants a mount of the caller's namespace.
+/// A mount of the one file, in no mount namespace: nobody can find it there and make it writable again.
 fn mounted() -> io::Result<OwnedFd> {
     let mount = open_tree(
         rustix::fs::CWD,
         SELF,
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
     )?;
-    sys::spawn::seal_mount(mount.as_fd())?;
+    set_attributes(
+        &mount,
+        Depth::One,
+        &Change {
+            set: Attr::RDONLY | Attr::NOSUID | Attr::NODEV,
+            clear: Attr::empty(),
+            propagation: None,
+            idmap: None,
+        },
+    )?;
     Ok(mount)
 }
 

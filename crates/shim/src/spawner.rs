@@ -18,7 +18,9 @@ use std::process::ExitCode;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde::{Deserialize, Serialize};
-use sys::spawn::Fork;
+use sys::exec::Strings;
+use sys::fds::{CloseRange, close_from};
+use sys::process::Fork;
 
 use crate::{packet, sealed, service};
 
@@ -62,6 +64,13 @@ impl Error {
         }
     }
 }
+
+// See signal(7); the same numbers on every architecture we run on.
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGPIPE: i32 = 13;
+const SIGTERM: i32 = 15;
+const SIGCHLD: i32 = 17;
 
 /// What the daemon asks for; the shim's control socket comes with it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,7 +126,7 @@ impl SpawnerHandle {
     pub fn stop(self) {
         let pid = self.pid;
         drop(self.socket);
-        while waitpid(Some(pid), WaitOptions::empty()) == Err(rustix::io::Errno::INTR) {}
+        while let Err(rustix::io::Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
     }
 }
 
@@ -136,15 +145,18 @@ fn try_start() -> io::Result<SpawnerHandle> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    match sys::spawn::fork()? {
+    if !is_single_threaded()? {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    match sys::process::fork()? {
         Fork::Child => {
             drop(ours);
             let error = become_spawner(&theirs);
             let text = format!("{error}");
             let _ = packet::send(theirs.as_fd(), text.as_bytes(), None);
-            std::process::exit(1)
+            sys::process::exit_now(1)
         }
-        Fork::Parent(pid) => {
+        Fork::Parent { pid, .. } => {
             drop(theirs);
             // The first message says that the program runs from its sealed copy, or why it does not.
             let (greeting, _) =
@@ -161,6 +173,11 @@ fn try_start() -> io::Result<SpawnerHandle> {
     }
 }
 
+/// Whether this process may fork and go on in the child.
+fn is_single_threaded() -> io::Result<bool> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count() == 1)
+}
+
 /// In the forked child: leaves the daemon's session and becomes the spawner. Returns only on failure.
 fn become_spawner(socket: &OwnedFd) -> io::Error {
     let prepare = || -> io::Result<OwnedFd> {
@@ -172,12 +189,16 @@ fn become_spawner(socket: &OwnedFd) -> io::Error {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         // The daemon opens everything close-on-exec; what it inherited itself may not be.
-        sys::spawn::close_on_exec_from(3)?;
+        close_from(3, CloseRange::OnExec)?;
         Ok(program)
     };
     let name = std::ffi::CString::new(NAME).expect("the name has no NUL");
     match prepare() {
-        Ok(program) => sys::spawn::exec_fd(program, &[&name]),
+        Ok(program) => sys::exec::fexecve(
+            program.as_fd(),
+            &Strings::new(vec![name]),
+            &Strings::new(Vec::new()),
+        ),
         Err(error) => error,
     }
 }
@@ -185,7 +206,7 @@ fn become_spawner(socket: &OwnedFd) -> io::Error {
 /// The spawner's whole life.
 #[must_use]
 pub fn main() -> ExitCode {
-    sys::spawn::map_large_blocks(64 * 1024);
+    sys::memory::map_large_blocks(64 * 1024);
     let _ = rustix::thread::set_name(c"estiva-spawner");
     let Ok(socket) = take_socket() else {
         return ExitCode::FAILURE;
@@ -194,7 +215,7 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     // Shims that end are buried by the kernel.
-    let _ = sys::spawn::discard_children(true);
+    sys::signal::ignore(SIGCHLD);
     loop {
         match packet::receive(socket.as_fd()) {
             Ok(Some((bytes, control))) => {
@@ -203,11 +224,20 @@ pub fn main() -> ExitCode {
                 };
                 // Only the new shim comes here.
                 drop(socket);
-                let _ = sys::spawn::discard_children(false);
+                settle_signals();
                 return service::main(&run_dir, control);
             }
             Ok(None) | Err(_) => return ExitCode::SUCCESS,
         }
+    }
+}
+
+/// The shim waits for its children itself, sees a closed pipe as an error, and does not end because somebody ends the
+/// daemon's group or closes its terminal: it owes the container's exit status. The runtime resets all this for programs.
+fn settle_signals() {
+    sys::signal::reset_all();
+    for signal in [SIGHUP, SIGINT, SIGPIPE, SIGTERM] {
+        sys::signal::ignore(signal);
     }
 }
 
@@ -223,9 +253,9 @@ fn serve(socket: &OwnedFd, bytes: &[u8], control: Option<&OwnedFd>) -> Option<Pa
     let answer: Result<i32, String> = match serde_json::from_slice::<Order>(bytes) {
         Err(error) => Err(error.to_string()),
         Ok(_) if control.is_none() => Err("the order came without a control socket".to_owned()),
-        Ok(order) => match sys::spawn::fork() {
+        Ok(order) => match sys::process::fork() {
             Ok(Fork::Child) => return Some(order.run_dir),
-            Ok(Fork::Parent(pid)) => Ok(pid),
+            Ok(Fork::Parent { pid, .. }) => Ok(pid),
             Err(error) => Err(error.to_string()),
         },
     };

@@ -1,0 +1,229 @@
+//! The child's life until it becomes the program: a flat list of steps.
+//!
+//! No thread exists here, and nobody sees what we print: an error goes to the parent through the channel, then we end.
+
+mod cgroups;
+mod clock;
+mod console;
+mod copyup;
+mod devices;
+mod host;
+mod kernel_parameters;
+mod labels;
+mod masks;
+mod mounts;
+mod namespaces;
+mod oom;
+mod program;
+mod reaper;
+mod rights;
+mod root;
+mod schedule;
+mod session;
+mod streams;
+
+use std::convert::Infallible;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sys::namespace::Namespaces;
+use sys::process::{Clone, Fork, clone3, exit_now};
+
+use crate::channel::{ChildEnd, Word};
+use crate::failure::{Failure, Report, Step, Tried};
+use crate::inroot::Root;
+use crate::plan::{Plan, ProcessPlan};
+use crate::stdio::Stdio;
+
+/// The exit status of a child that could not become the program; nobody but our parent sees it.
+const FAILED: i32 = 125;
+
+/// Which step failed.
+type Steps<T> = Result<T, Report>;
+
+fn step<T>(name: &'static str, run: impl FnOnce() -> Step<T>) -> Steps<T> {
+    run().map_err(|failure| Report::new(name, failure))
+}
+
+/// Runs the child's steps and never returns, not even by a panic: above us on the stack is a copy of our parent.
+fn end(channel: &ChildEnd, steps: impl FnOnce() -> Steps<Infallible>) -> ! {
+    match catch_unwind(AssertUnwindSafe(steps)) {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(report)) => channel.fail(report),
+        Err(_) => channel.fail(Report::new("init", Failure::new("it panicked"))),
+    }
+    exit_now(FAILED)
+}
+
+/// Becomes the container's first process.
+pub(crate) fn become_container(plan: Plan<'_>, channel: &ChildEnd) -> ! {
+    end(channel, || container(plan, channel))
+}
+
+/// Order is the contract: each step may rely on those above it.
+fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
+    step("session", session::begin)?;
+    if plan.namespaces.new.contains(Namespaces::USER) {
+        step("user namespace", || channel.expect(Word::Mapped))?; // before anything that needs an id
+    }
+    step("oom score", || oom::set(plan.process.oom_score_adj))?; // while the host's /proc is there
+    step("cgroups", || cgroups::enter(&plan.tasks))?; // before a cgroup namespace takes its root from them
+    step("namespaces", || namespaces::join(&plan.namespaces))?;
+    step("clocks", || clock::set(&plan.time_offsets))?;
+    if plan.namespaces.has_user() {
+        step("user namespace", rights::become_root)?; // what is made from here on belongs to the container's root
+    }
+    let labels = step("labels", || labels::open(&plan.process))?; // through the host's /proc
+    step("host name", || host::name(plan.hostname, plan.domainname))?;
+    if plan.namespaces.new.contains(Namespaces::NETWORK) {
+        step("loopback", host::bring_loopback_up)?;
+    }
+    step("kernel parameters", || {
+        kernel_parameters::write(&plan.sysctl)
+    })?; // through the host's /proc, which nobody inside can bend
+
+    let root = step("root", || root::attach(&plan.root))?;
+    for mount in std::mem::take(&mut plan.mounts) {
+        step("mount", || mounts::mount(&root, mount))?;
+    }
+    if !plan.devices.keeps_dev {
+        step("devices", || devices::make_links(&root))?;
+    }
+    step("devices", || devices::make(&root, &plan.devices))?;
+    if matches!(plan.stdio, Stdio::Terminal) {
+        step("console", || {
+            let terminal = console::open(&root, plan.process.console_size)?;
+            console::bind(&root, &terminal)?;
+            console::hand_over(terminal, channel)
+        })?;
+    }
+    step("working folder", || {
+        root::make_folder(&root, plan.process.cwd)
+    })?;
+    if plan.has_runtime_hooks {
+        step("runtime hooks", || channel.ask_for_hooks())?; // spec: namespaces and mounts are there, before pivot
+    }
+    for (at, hook) in plan.create_container.iter().enumerate() {
+        step("createContainer hooks", || {
+            crate::hooks::run_inside("createContainer", at, hook, &plan.state)
+        })?;
+    }
+    step("masked paths", || masks::hide(&root, plan.masked))?;
+    step("read-only paths", || {
+        masks::make_readonly(&root, plan.readonly)
+    })?;
+    step("read-only root", || root::seal(&root, &plan))?; // after the last thing that is made in it
+    step("pivot root", || root::pivot(&root, plan.root.propagation))?;
+
+    if plan.awaits_start {
+        step("start", || channel.await_start())?;
+    }
+    for (at, hook) in plan.start_container.iter().enumerate() {
+        step("startContainer hooks", || {
+            crate::hooks::run_inside("startContainer", at, hook, &plan.state)
+        })?;
+    }
+    step("keyring", || session::join_keyring(plan.id))?;
+    confine(&plan.process, &plan.stdio, labels, plan.init_reaper)
+}
+
+/// Joins namespaces that there is no way back from, bears the container's first process as a child of our parent, tells
+/// its pid, and ends.
+pub(crate) fn stand_in(
+    mut plan: Plan<'_>,
+    how: &Clone<'_>,
+    channel: &ChildEnd,
+    pid_to: &OwnedFd,
+) -> ! {
+    end(channel, || {
+        step("namespaces", || {
+            namespaces::join_for_good(&mut plan.namespaces)
+        })?;
+        let sibling = Clone {
+            namespaces: how.namespaces,
+            cgroup: how.cgroup,
+            sibling: true,
+        };
+        match step("clone", || clone3(&sibling).tried(|| "clone".to_owned()))? {
+            Fork::Child => become_container(plan, channel),
+            Fork::Parent { pid, .. } => {
+                step("clone", || {
+                    rustix::io::write(pid_to, &pid.to_ne_bytes())
+                        .tried(|| "tell the pid".to_owned())
+                })?;
+                exit_now(0)
+            }
+        }
+    })
+}
+
+/// What one more process of a container does.
+#[derive(Debug)]
+pub(crate) struct Joining<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) process: ProcessPlan<'a>,
+    pub(crate) stdio: Stdio,
+    pub(crate) tasks: Vec<OwnedFd>,
+    pub(crate) init: BorrowedFd<'a>,
+    pub(crate) namespaces: Namespaces,
+}
+
+/// Becomes one more process of a running container.
+pub(crate) fn join_container(plan: &Joining<'_>, channel: &ChildEnd) -> ! {
+    end(channel, || joined(plan, channel))
+}
+
+/// Order is the contract, as above. From the clone on we are in the container's pid namespace: not dumpable, and with
+/// nothing of the host that is not needed.
+fn joined(plan: &Joining<'_>, channel: &ChildEnd) -> Steps<Infallible> {
+    step("session", session::begin)?;
+    step("oom score", || oom::set(plan.process.oom_score_adj))?;
+    step("scheduling", || {
+        schedule::set_affinity(plan.process.schedule.affinity.0.as_ref())
+    })?;
+    step("cgroups", || cgroups::enter(&plan.tasks))?;
+    step("scheduling", || {
+        schedule::set_affinity(plan.process.schedule.affinity.1.as_ref())
+    })?;
+    let labels = step("labels", || labels::open(&plan.process))?;
+    step("namespaces", || {
+        namespaces::join_process(plan.init, plan.namespaces)
+    })?;
+    if plan.namespaces.contains(Namespaces::USER) {
+        step("user namespace", rights::become_root)?;
+    }
+    if matches!(plan.stdio, Stdio::Terminal) {
+        step("console", || {
+            let root = Root::new(root::current()?);
+            let terminal = console::open(&root, plan.process.console_size)?;
+            console::hand_over(terminal, channel)
+        })?;
+    }
+    step("keyring", || session::join_keyring(plan.id))?;
+    confine(&plan.process, &plan.stdio, labels, false)
+}
+
+/// Gives up every right that the program is not to have, and becomes it.
+fn confine(
+    process: &ProcessPlan<'_>,
+    stdio: &Stdio,
+    labels: labels::Labels,
+    reaper: bool,
+) -> Steps<Infallible> {
+    step("standard streams", || streams::lay_out(stdio, process.uid))?;
+    step("limits", || rights::set_limits(&process.rlimits))?; // while we may raise them
+    step("scheduling", || schedule::set(&process.schedule))?;
+    step("personality", || {
+        rights::set_personality(process.personality)
+    })?;
+    step("labels", || labels::set(labels, process))?;
+    let program = step("program", || program::lay_out(process))?; // reads /etc/passwd, as root
+    step("user", || rights::become_user(process))?;
+    step("working folder", || program::enter_folder(process.cwd))?; // as the user; never through a descriptor of the host
+    step("rights", || rights::drop(process))?; // with it the filter: what follows must be in the commonest filters
+    if reaper {
+        step("init", || reaper::split())?;
+    }
+    step("descriptors", program::close_all)?;
+    step("exec", || Err(program::execute(process, &program)))
+}

@@ -1,0 +1,249 @@
+//! The spec's mounts, each attached by descriptor to a place that was resolved inside the root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, move_mount,
+};
+use sys::mount::{Attr, Change, Depth, set_attributes};
+
+use super::copyup;
+use crate::errno::Refusal;
+use crate::failure::{Failure, Step, Tried};
+use crate::inroot::{Root, Want, kind};
+use crate::plan::mounts::{Hierarchy, NewFilesystem};
+use crate::plan::{MountPlan, Source};
+
+/// `PROC_SUPER_MAGIC`.
+const PROC: i64 = 0x9fa0;
+
+/// Mounts one of the spec's mounts.
+pub(super) fn mount(root: &Root, plan: MountPlan) -> Step {
+    let destination = plan.destination.clone();
+    let from = plan.from.clone();
+    place(root, plan).map_err(|failure| {
+        Failure::new(format!(
+            "error mounting {from:?} to rootfs at {:?}: {}",
+            destination.display().to_string(),
+            failure.what
+        ))
+    })
+}
+
+fn place(root: &Root, plan: MountPlan) -> Step {
+    let target = target(root, &plan)?;
+    check_proc(&target, &plan)?;
+    let mounted = match plan.source {
+        Source::Tree { tree, .. } => tree,
+        Source::New(filesystem) => make(&filesystem, plan.attributes.set, &target)?,
+        Source::Hierarchies(hierarchies) => {
+            return hierarchical(&target, &hierarchies, plan.attributes.set);
+        }
+    };
+    attach(&mounted, &target)?;
+    for (propagation, depth) in plan.propagation {
+        let change = Change {
+            propagation: Some(propagation),
+            ..Change::default()
+        };
+        set_attributes(&mounted, depth, &change).tried(|| format!("make it {propagation:?}"))?;
+    }
+    Ok(())
+}
+
+/// The place, made when it is missing.
+fn target(root: &Root, plan: &MountPlan) -> Step<OwnedFd> {
+    let is_file = matches!(plan.source, Source::Tree { is_file: true, .. });
+    // An image that makes /proc or /sys a link would have them mounted elsewhere, and everything that trusts the names
+    // look in the wrong place (CVE-2019-19921).
+    if let Source::New(filesystem) = &plan.source
+        && matches!(filesystem.kind.as_str(), "proc" | "sysfs")
+    {
+        let relative = plan
+            .destination
+            .strip_prefix("/")
+            .unwrap_or(&plan.destination);
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match openat2(root, relative, flags, rustix::fs::Mode::empty(), resolve) {
+            Err(Errno::NOENT) => {}
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                return Err(Failure::new("it must be mounted on an ordinary directory"));
+            }
+            other => return other.tried(|| "open the mount point".to_owned()),
+        }
+    }
+    let want = if is_file { Want::File } else { Want::Folder };
+    let target = root
+        .make(&plan.destination, want)
+        .tried(|| format!("make the mount point {}", plan.destination.display()))?;
+    let is_folder =
+        kind(&target).tried(|| "look at the mount point".to_owned())? == FileType::Directory;
+    if is_folder == is_file {
+        let words = if is_file {
+            "not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified \
+             host path exists and is the expected type"
+        } else {
+            "not a directory"
+        };
+        return Err(Failure::new(words));
+    }
+    Ok(target)
+}
+
+/// Files of /proc that may be replaced by others: those that tell of the machine's size, no more.
+const REPLACEABLE: [&str; 10] = [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+];
+
+/// Refuses mounts inside a procfs, which could make us or others trust what is not the kernel's word.
+fn check_proc(target: &OwnedFd, plan: &MountPlan) -> Step {
+    if matches!(&plan.source, Source::New(filesystem) if filesystem.kind == "proc") {
+        return Ok(());
+    }
+    let magic = rustix::fs::fstatfs(target)
+        .tried(|| "look at the mount point".to_owned())?
+        .f_type;
+    if magic as i64 != PROC {
+        return Ok(());
+    }
+    let inside = plan.destination.strip_prefix("/proc").ok();
+    let whole = inside == Some(Path::new(""));
+    // All of /proc may come from elsewhere, as with --pid=host and a bound /proc.
+    if whole || inside.is_some_and(|path| REPLACEABLE.iter().any(|each| path == Path::new(each))) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "it cannot be mounted because it is inside /proc",
+    ))
+}
+
+/// Attaches a detached mount.
+pub(super) fn attach(mounted: impl AsFd, target: impl AsFd) -> Step {
+    move_mount(
+        mounted,
+        c"",
+        target,
+        c"",
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
+    )
+    .tried(|| "attach".to_owned())
+}
+
+/// A new file system as a detached mount.
+fn make(filesystem: &NewFilesystem, attributes: Attr, target: &OwnedFd) -> Step<OwnedFd> {
+    let fs = fsopen(filesystem.kind.as_str(), FsOpenFlags::FSOPEN_CLOEXEC)
+        .tried(|| format!("open file system {:?}", filesystem.kind))?;
+    if !filesystem.source.is_empty() {
+        fsconfig_set_string(&fs, "source", filesystem.source.as_str())
+            .tried(|| format!("source={}", filesystem.source))?;
+    }
+    for flag in &filesystem.flags {
+        fsconfig_set_flag(&fs, *flag).tried(|| format!("option {flag}"))?;
+    }
+    for (name, value) in &filesystem.own {
+        match value {
+            Some(value) => fsconfig_set_string(&fs, name.as_str(), value.as_str()),
+            None => fsconfig_set_flag(&fs, name.as_str()),
+        }
+        .tried(|| {
+            format!(
+                "option {name}{}{}: {}",
+                if value.is_some() { "=" } else { "" },
+                value.as_deref().unwrap_or(""),
+                crate::rootfs::log(&fs)
+            )
+        })?;
+    }
+    fsconfig_create(&fs).map_err(|errno| {
+        Failure::new(format!(
+            "mount {}: {} {}",
+            filesystem.kind,
+            crate::rootfs::log(&fs),
+            Refusal(errno)
+        ))
+    })?;
+    // What is filled first is made read-only after that.
+    let late = if filesystem.copies_up {
+        attributes & Attr::RDONLY
+    } else {
+        Attr::empty()
+    };
+    let mounted = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, flags(attributes - late))
+        .tried(|| format!("mount {}", filesystem.kind))?;
+    if let Some(idmap) = &filesystem.idmap {
+        let shifted = Change {
+            idmap: Some(idmap.as_fd()),
+            ..Change::default()
+        };
+        set_attributes(&mounted, Depth::One, &shifted).tried(|| "idmap".to_owned())?;
+    }
+    if filesystem.copies_up {
+        copyup::copy(target, &mounted)?;
+        let sealed = Change {
+            set: late,
+            ..Change::default()
+        };
+        set_attributes(&mounted, Depth::One, &sealed).tried(|| "make it read-only".to_owned())?;
+    }
+    Ok(mounted)
+}
+
+fn flags(attributes: Attr) -> MountAttrFlags {
+    MountAttrFlags::from_bits_retain(attributes.bits() as u32)
+}
+
+/// `/sys/fs/cgroup` as cgroup v1 has it: a tmpfs, and in it a folder for each hierarchy.
+fn hierarchical(target: &OwnedFd, hierarchies: &[Hierarchy], attributes: Attr) -> Step {
+    let tmpfs = NewFilesystem {
+        kind: "tmpfs".to_owned(),
+        source: "tmpfs".to_owned(),
+        flags: Vec::new(),
+        own: vec![("mode".to_owned(), Some("755".to_owned()))],
+        copies_up: false,
+        idmap: None,
+    };
+    let mounted = make(&tmpfs, attributes - Attr::RDONLY, target)?;
+    attach(&mounted, target)?;
+    for hierarchy in hierarchies {
+        rustix::fs::mkdirat(
+            &mounted,
+            hierarchy.name.as_str(),
+            rustix::fs::Mode::from_raw_mode(0o755),
+        )
+        .tried(|| format!("mkdir {}", hierarchy.name))?;
+        move_mount(
+            &hierarchy.tree,
+            c"",
+            &mounted,
+            hierarchy.name.as_str(),
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .tried(|| format!("attach cgroup {}", hierarchy.name))?;
+        for alias in &hierarchy.aliases {
+            rustix::fs::symlinkat(hierarchy.name.as_str(), &mounted, alias.as_str())
+                .tried(|| format!("symlink {alias}"))?;
+        }
+    }
+    if attributes.contains(Attr::RDONLY) {
+        let sealed = Change {
+            set: Attr::RDONLY,
+            ..Change::default()
+        };
+        set_attributes(&mounted, Depth::One, &sealed).tried(|| "make it read-only".to_owned())?;
+    }
+    Ok(())
+}

@@ -187,6 +187,12 @@ pub fn host() -> Result<&'static Host> {
     Ok(HOST.get_or_init(|| found))
 }
 
+/// Whether the v2 tree has the controllers: Docker's cgroup version 2. False on a machine without cgroups.
+#[must_use]
+pub fn is_unified() -> bool {
+    host().is_ok_and(|host| host.mode() == Mode::Unified)
+}
+
 fn detect() -> Result<Host> {
     let path = Path::new("/proc/self/mountinfo");
     let text = std::fs::read_to_string(path).map_err(|source| Error::Mounts {

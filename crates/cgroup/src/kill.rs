@@ -3,8 +3,9 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::group::Group;
+use crate::group::{Group, Place};
 use crate::hierarchy::Controller;
 
 impl Group {
@@ -19,7 +20,12 @@ impl Group {
     pub fn kill_all(&self) -> Result<()> {
         if let Some(tree) = &self.unified {
             match tree.dir.try_set("cgroup.kill", "1") {
-                Ok(()) | Err(Errno::NOENT | Errno::OPNOTSUPP) => {}
+                Ok(()) => {
+                    if self.nobody_beside_the_tree(&tree.dir)? {
+                        return self.thaw_legacy();
+                    }
+                }
+                Err(Errno::NOENT | Errno::OPNOTSUPP) => {}
                 Err(errno) => {
                     let refused =
                         tree.dir
@@ -27,12 +33,28 @@ impl Group {
                     return Err(refused);
                 }
             }
-            // A frozen v2 group dies without thawing, and a process can hide from the tree only in a v1 hierarchy.
-            if self.legacy.is_empty() && self.pids_alive()?.is_empty() {
-                return Ok(());
-            }
         }
         self.kill_frozen()
+    }
+
+    /// Whether every process of the v1 hierarchies is in the v2 tree too, and so has been killed with it. One that was moved
+    /// by hand need not be.
+    fn nobody_beside_the_tree(&self, tree: &Dir) -> Result<bool> {
+        if self.legacy.is_empty() {
+            return Ok(true);
+        }
+        let mut killed = Vec::new();
+        tree.pids(&mut killed)
+            .map_err(|errno| tree.unreadable(Controller::Core, "cgroup.procs", errno))?;
+        Ok(self.pids()?.iter().all(|pid| killed.contains(pid)))
+    }
+
+    /// A frozen v2 group dies without thawing, one frozen by the v1 controller does not.
+    fn thaw_legacy(&self) -> Result<()> {
+        match self.place(Controller::Freezer) {
+            Some(Place::V1(_)) if self.is_frozen()? => self.thaw(),
+            _ => Ok(()),
+        }
     }
 
     fn kill_frozen(&self) -> Result<()> {
@@ -58,7 +80,6 @@ impl Group {
 
     /// Freezing of processes that die already does not always come to an end, so this does not wait long.
     fn freeze_for_kill(&self) -> bool {
-        use crate::group::Place;
         match self.place(Controller::Freezer) {
             Some(Place::V1(dir)) => {
                 for _ in 0..20 {

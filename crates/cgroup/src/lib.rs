@@ -29,5 +29,5 @@ mod v2;
 pub use error::{Error, Result};
 pub use features::Features;
 pub use group::{Entry, Group};
-pub use hierarchy::{Controller, Host, Mode, host};
+pub use hierarchy::{Controller, Host, Mode, host, is_unified};
 pub use stats::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

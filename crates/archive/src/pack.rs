@@ -98,6 +98,10 @@ impl Place<'_> {
         }
     }
 
+    fn is_whiteout(self) -> bool {
+        self.stat().is_ok_and(|stat| is_whiteout(&stat))
+    }
+
     fn open(self, flags: OFlags) -> io::Result<OwnedFd> {
         let flags = flags | OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
         match self {
@@ -176,7 +180,12 @@ impl<'a, W: Write> Packing<'a, W> {
         if depth > MAX_DEPTH {
             return Err(refused(path, "nested too deep", Errno::NAMETOOLONG));
         }
-        for name in listing::names(dir).map_err(|e| refused(path, "list", e))? {
+        let mut names = listing::names(dir).map_err(|e| refused(path, "list", e))?;
+        if self.is_overlay {
+            // Spec: OCI image layer, "Whiteouts": they stand before their siblings.
+            names.sort_by_cached_key(|name| !Place::Name(dir, name).is_whiteout());
+        }
+        for name in names {
             let mut below = path.to_vec();
             if !below.is_empty() {
                 below.push(b'/');

@@ -1,73 +1,104 @@
-//! The store of snapshots.
+//! The store: what it knows in memory, and where each snapshot lies.
 
-use std::collections::HashSet;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::error::Result;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
-/// A committed layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
-    /// Its chain id.
-    pub chain: String,
-    /// The chain id of the layer below.
-    pub parent: Option<String>,
-    /// Bytes of its contents, as given at commit.
-    pub size: u64,
-}
+use crate::error::{Error, Result};
+use crate::files::Place;
+use crate::record::boot_id;
 
-/// What a commit found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Committed {
-    /// The draft is the layer now.
-    New,
-    /// Another draft was first; this one is gone.
-    AlreadyThere,
-}
-
-/// Disk use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Bytes of blocks on disk; a file with several hard links counts once.
-    pub bytes: u64,
-    /// Files and folders.
-    pub inodes: u64,
-}
-
-/// What to look at through a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View<'a> {
-    /// A chain of layers up to this chain id, read-only.
-    Layer(&'a str),
-    /// A writable layer on its chain, by key. Read and write; only while no container runs on it.
-    Writable(&'a str),
-    /// The same, read-only.
-    WritableReadOnly(&'a str),
-}
+/// The lower layer of containers whose image has none.
+pub(crate) const EMPTY: &str = "empty";
 
 /// The snapshots below one folder. Cheap to clone; safe to share between threads.
 #[derive(Debug, Clone)]
-pub struct Store;
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
 
-/// A layer being filled; dropped, it is gone.
 #[derive(Debug)]
-pub struct LayerDraft;
+pub(crate) struct Inner {
+    path: PathBuf,
+    dir: OwnedFd,
+    _lock: File,
+    next: AtomicU64,
+    pub(crate) boot: String,
+    state: Mutex<State>,
+    /// Held while trash is deleted, so that two sweeps do not trip over each other.
+    pub(crate) sweeping: Mutex<()>,
+}
 
-impl LayerDraft {
-    /// The folder to extract into: mode 0755, owned by root, on the store's file system.
-    #[must_use]
-    pub fn dir(&self) -> BorrowedFd<'_> {
-        unimplemented!()
+/// All snapshots, by their names in the world.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) layers: HashMap<String, LayerNode>,
+    pub(crate) writables: HashMap<String, WritableNode>,
+    /// How many layers, writable layers and drafts stand on a chain id.
+    pub(crate) users: HashMap<String, u32>,
+}
+
+#[derive(Debug)]
+pub(crate) struct LayerNode {
+    pub(crate) n: u64,
+    pub(crate) parent: Option<String>,
+    pub(crate) size: u64,
+    pub(crate) is_synced: bool,
+    /// Mode, uid and gid of its topmost folder, once asked for.
+    pub(crate) root: Option<(u32, u32, u32)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct WritableNode {
+    pub(crate) n: u64,
+    pub(crate) parent: Option<String>,
+}
+
+impl State {
+    pub(crate) fn hold(&mut self, parent: Option<&str>) {
+        if let Some(parent) = parent {
+            *self.users.entry(parent.to_owned()).or_default() += 1;
+        }
     }
 
-    /// Makes the draft the layer `chain`, at once and whole. `size` is what [`Layer::size`] will say.
-    ///
-    /// # Errors
-    /// The parent vanished meanwhile, or the disk's.
-    pub fn commit(self, chain: &str, size: u64) -> Result<Committed> {
-        let _ = (chain, size);
-        unimplemented!()
+    pub(crate) fn release(&mut self, parent: Option<&str>) {
+        let Some(parent) = parent else { return };
+        if let Some(count) = self.users.get_mut(parent) {
+            *count -= 1;
+            if *count == 0 {
+                self.users.remove(parent);
+            }
+        }
+    }
+
+    /// The numbers of a chain's layers, topmost first.
+    pub(crate) fn chain(&self, top: Option<&str>) -> Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        let mut next = top;
+        while let Some(chain) = next {
+            let layer = self.require_layer(chain)?;
+            numbers.push(layer.n);
+            next = layer.parent.as_deref();
+        }
+        Ok(numbers)
+    }
+
+    pub(crate) fn require_layer(&self, chain: &str) -> Result<&LayerNode> {
+        self.layers.get(chain).ok_or_else(|| Error::NoLayer {
+            chain: chain.to_owned(),
+        })
+    }
+
+    pub(crate) fn require_writable(&self, key: &str) -> Result<&WritableNode> {
+        self.writables.get(key).ok_or_else(|| Error::NoWritable {
+            key: key.to_owned(),
+        })
     }
 }
 
@@ -75,168 +106,94 @@ impl Store {
     /// Opens or makes the store, and repairs what a crash left: drafts, trash and orphans are removed.
     ///
     /// # Errors
-    /// [`crate::Error::Locked`], or the disk's.
+    /// [`Error::Locked`], or the disk's.
     pub fn open(root: &Path) -> Result<Self> {
-        let _ = root;
-        unimplemented!()
+        let failed = |action, source| Error::Io {
+            action,
+            path: root.to_owned(),
+            source,
+        };
+        match rustix::fs::mkdir(root, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed("create", errno.into())),
+        }
+        let path = std::path::absolute(root).map_err(|e| failed("resolve", e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir =
+            rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| failed("open", e.into()))?;
+        let lock = lock(&Place {
+            dir: dir.as_fd(),
+            path: &path,
+        })?;
+        let store = Self {
+            inner: Arc::new(Inner {
+                boot: boot_id(dir.as_fd()),
+                path,
+                dir,
+                _lock: lock,
+                next: AtomicU64::new(1),
+                state: Mutex::default(),
+                sweeping: Mutex::default(),
+            }),
+        };
+        store.repair()?;
+        Ok(store)
     }
 
-    /// Whether the layer is there, whole.
-    #[must_use]
-    pub fn has_layer(&self, chain: &str) -> bool {
-        let _ = chain;
-        unimplemented!()
+    pub(crate) fn place(&self) -> Place<'_> {
+        self.inner.place()
     }
 
-    /// One layer.
-    #[must_use]
-    pub fn layer(&self, chain: &str) -> Option<Layer> {
-        let _ = chain;
-        unimplemented!()
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state()
     }
 
-    /// All layers, by chain id.
-    #[must_use]
-    pub fn layers(&self) -> Vec<Layer> {
-        unimplemented!()
+    /// A number no snapshot, draft or trash has.
+    pub(crate) fn number(&self) -> u64 {
+        self.inner.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Starts a layer on `parent` (a chain id; `None` for the bottom layer).
-    ///
-    /// # Errors
-    /// No such parent, or the disk's.
-    pub fn begin_layer(&self, parent: Option<&str>) -> Result<LayerDraft> {
-        let _ = parent;
-        unimplemented!()
+    pub(crate) fn number_from(&self, next: u64) {
+        self.inner.next.fetch_max(next, Ordering::Relaxed);
     }
 
-    /// Folders of the layers of a chain, topmost first, opened: for `archive::ExtractOptions::lower`.
-    ///
-    /// # Errors
-    /// No such layer, or the disk's.
-    pub fn open_lower(&self, chain: &str) -> Result<Vec<OwnedFd>> {
-        let _ = chain;
-        unimplemented!()
+    /// Folders of layers by their numbers, topmost first; the empty one where there are none.
+    pub(crate) fn lower_paths(&self, numbers: &[u64]) -> Vec<PathBuf> {
+        if numbers.is_empty() {
+            return vec![self.inner.path.join(EMPTY)];
+        }
+        numbers
+            .iter()
+            .map(|n| self.inner.path.join(format!("{n}/fs")))
+            .collect()
+    }
+}
+
+impl Inner {
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            dir: self.dir.as_fd(),
+            path: &self.path,
+        }
     }
 
-    /// Removes a layer.
-    ///
-    /// # Errors
-    /// [`crate::Error::InUse`] while a layer or writable layer stands on it; no such layer.
-    pub fn remove_layer(&self, chain: &str) -> Result<()> {
-        let _ = chain;
-        unimplemented!()
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock leaves maps that are whole: each change is one insert or remove.
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
 
-    /// Makes a writable layer for `key` (a container's id) on the chain `parent` (`None`: an image without layers).
-    /// `durable`: it must outlive a power cut; otherwise nothing is synced.
-    ///
-    /// # Errors
-    /// The key is taken, no such parent, or the disk's.
-    pub fn create_writable(&self, key: &str, parent: Option<&str>, durable: bool) -> Result<()> {
-        let _ = (key, parent, durable);
-        unimplemented!()
-    }
-
-    /// Whether `key` has a writable layer.
-    #[must_use]
-    pub fn has_writable(&self, key: &str) -> bool {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// Keys of all writable layers, sorted.
-    #[must_use]
-    pub fn writables(&self) -> Vec<String> {
-        unimplemented!()
-    }
-
-    /// How the container's root is mounted.
-    ///
-    /// # Errors
-    /// No such writable layer.
-    pub fn rootfs(&self, key: &str) -> Result<oci::Rootfs> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// The upper folder of a writable layer, opened: for `archive::changes` and `archive::pack_overlay_diff`.
-    ///
-    /// # Errors
-    /// No such writable layer, or the disk's.
-    pub fn open_upper(&self, key: &str) -> Result<OwnedFd> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// The chain id a writable layer stands on.
-    ///
-    /// # Errors
-    /// No such writable layer.
-    pub fn parent_of(&self, key: &str) -> Result<Option<String>> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// Removes a writable layer and deletes its files.
-    ///
-    /// # Errors
-    /// No such writable layer, or the disk's.
-    pub fn remove_writable(&self, key: &str) -> Result<()> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// Removes a writable layer by one rename; [`Self::sweep`] deletes the files.
-    ///
-    /// # Errors
-    /// No such writable layer, or the disk's.
-    pub fn remove_writable_deferred(&self, key: &str) -> Result<()> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// Deletes what was removed.
-    ///
-    /// # Errors
-    /// The disk's; what could not be deleted stays for the next sweep.
-    pub fn sweep(&self) -> Result<()> {
-        unimplemented!()
-    }
-
-    /// Disk use of a writable layer.
-    ///
-    /// # Errors
-    /// No such writable layer, or the disk's.
-    pub fn usage(&self, key: &str) -> Result<Usage> {
-        let _ = key;
-        unimplemented!()
-    }
-
-    /// A detached overlay mount, reached through the folder that is returned and attached nowhere.
-    ///
-    /// # Errors
-    /// Nothing by that name, or the mount's.
-    pub fn mount_view(&self, view: View<'_>) -> Result<OwnedFd> {
-        let _ = view;
-        unimplemented!()
-    }
-
-    /// Removes all writable layers but those of `keys`, and all layers that neither `chains` nor those nor their
-    /// upper layers need.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn gc(&self, keys: &HashSet<String>, chains: &HashSet<String>) -> Result<()> {
-        let _ = (keys, chains);
-        unimplemented!()
-    }
-
-    /// Writes layers committed since the last flush to disk, so that they outlive a power cut. Slow; call it aside.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn flush(&self) -> Result<()> {
-        unimplemented!()
+fn lock(root: &Place<'_>) -> Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(root.dir, "lock", flags, Mode::from_raw_mode(0o600))
+        .map_err(|e| root.failed("open", "lock", e))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file.into()),
+        Err(Errno::WOULDBLOCK) => Err(Error::Locked {
+            root: root.path.to_owned(),
+        }),
+        Err(errno) => Err(root.failed("lock", "lock", errno)),
     }
 }

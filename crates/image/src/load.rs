@@ -140,7 +140,8 @@ impl Store {
             offers.extend(layout::offers(spool, options)?);
         }
         if spool.has("manifest.json") {
-            offers.extend(docker::offers(spool, options)?);
+            let has_layout = !offers.is_empty();
+            offers.extend(docker::offers(spool, options, has_layout)?);
         } else if offers.is_empty() && !spool.has("index.json") {
             let why = match (spool.is_empty(), spool.has("repositories")) {
                 (true, _) => NotAnArchive::Empty,

@@ -73,6 +73,12 @@ impl Store {
         self.read().images.get(id).cloned()
     }
 
+    /// Where the layers are.
+    #[must_use]
+    pub fn snapshots(&self) -> &Arc<snapshot::Store> {
+        &self.snapshots
+    }
+
     /// The images made from this one here.
     #[must_use]
     pub fn children(&self, id: &ImageId) -> Vec<Arc<Image>> {

@@ -20,8 +20,12 @@ struct Item {
     layers: Option<Vec<String>>,
 }
 
-/// The images that `manifest.json` lists.
-pub(super) fn offers(spool: &Spool<'_>, options: &LoadOptions) -> Result<Vec<Offer>> {
+/// The images that `manifest.json` lists. `has_layout`: the archive is an OCI layout too, which was read before.
+pub(super) fn offers(
+    spool: &Spool<'_>,
+    options: &LoadOptions,
+    has_layout: bool,
+) -> Result<Vec<Offer>> {
     let items: Vec<Item> = spool.parse("manifest.json", MAX_MANIFEST)?;
     if items.len() > MAX_ENTRIES {
         return Err(Error::TooMuch {
@@ -32,10 +36,12 @@ pub(super) fn offers(spool: &Spool<'_>, options: &LoadOptions) -> Result<Vec<Off
     let mut offers = Vec::with_capacity(items.len());
     for item in &items {
         let offer = offer(spool, item)?;
-        if let Some(wanted) = &options.platform {
-            require_platform(wanted, &offer.config, item)?;
+        match require_platform(options.platform.as_ref(), &offer.config, item) {
+            Ok(()) => offers.push(offer),
+            // The layout beside it had something for that platform.
+            Err(Error::Platform { .. }) if has_layout => {}
+            Err(error) => return Err(error),
         }
-        offers.push(offer);
     }
     Ok(offers)
 }
@@ -113,7 +119,10 @@ fn plain_name(name: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn require_platform(wanted: &Platform, config: &[u8], item: &Item) -> Result<()> {
+fn require_platform(wanted: Option<&Platform>, config: &[u8], item: &Item) -> Result<()> {
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
     let config = Config::parse(config).map_err(|source| Error::Parse {
         name: item.config.clone(),
         source,

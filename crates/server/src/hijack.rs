@@ -1,0 +1,173 @@
+//! Handing a client's raw stream over: the shim serves it, and it outlives this daemon.
+//!
+//! A client that asks for `Upgrade: tcp` gets 101, and its socket goes to the engine together with the bytes hyper had
+//! already read. A client that does not ask gets 200 and the bytes as an ordinary body, carried through a socket pair.
+
+use std::os::fd::OwnedFd;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::upgrade::Upgraded;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::peer::Gone;
+use crate::problem::{Problem, Result};
+use crate::reply::Reply;
+
+/// A client's stream, free of HTTP.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    /// The socket, non-blocking.
+    pub(crate) socket: OwnedFd,
+    /// Bytes of input that came along with the request.
+    pub(crate) early_input: Vec<u8>,
+}
+
+/// What the client is told its stream carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The terminal's bytes, or a client too old to care.
+    Raw,
+    /// Docker's 8-byte frames.
+    Multiplexed,
+}
+
+impl Content {
+    pub(crate) fn of(tty: bool, multiplexed_known: bool) -> Self {
+        if !tty && multiplexed_known {
+            Self::Multiplexed
+        } else {
+            Self::Raw
+        }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Raw => "application/vnd.docker.raw-stream",
+            Self::Multiplexed => "application/vnd.docker.multiplexed-stream",
+        }
+    }
+}
+
+/// Answers the request and calls `serve` with the stream as soon as the answer's head is on its way.
+pub(crate) fn hijack<F>(
+    mut request: Request<Incoming>,
+    gone: Gone,
+    content: Content,
+    serve: impl FnOnce(Raw) -> F + Send + 'static,
+) -> Result
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let asked = request
+        .headers()
+        .get(UPGRADE)
+        .and_then(|v| v.to_str().ok())
+        .map(str::to_owned);
+    match asked {
+        Some(protocol) if protocol.eq_ignore_ascii_case("tcp") => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                // Docker clients send no body with an upgrade but exec's JSON, which has been read.
+                drop(request);
+                match upgrade.await.map(raw) {
+                    Ok(Ok(raw)) => serve(raw).await,
+                    Ok(Err(error)) => tracing::warn!(%error, "take over a client's stream"),
+                    Err(error) => {
+                        tracing::debug!(%error, "the client left before its stream was taken over")
+                    }
+                }
+            });
+            Ok(Reply::ok()
+                .status(StatusCode::SWITCHING_PROTOCOLS)
+                .header(hyper::header::CONTENT_TYPE, content.media_type())
+                .header(CONNECTION, "Upgrade")
+                .header_value("upgrade", HeaderValue::from_static("tcp")))
+        }
+        Some(protocol) => Err(Problem::invalid(format!(
+            "cannot upgrade to {protocol:?}: only \"tcp\""
+        ))),
+        None => carried(request, gone, content, serve),
+    }
+}
+
+/// The socket under an upgraded connection.
+fn raw(upgraded: Upgraded) -> std::io::Result<Raw> {
+    let upgraded = match upgraded.downcast::<TokioIo<UnixStream>>() {
+        Ok(parts) => {
+            let socket = parts.io.into_inner().into_std()?;
+            return Ok(Raw {
+                socket: socket.into(),
+                early_input: parts.read_buf.into(),
+            });
+        }
+        Err(other) => other,
+    };
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => {
+            let socket = parts.io.into_inner().into_std()?;
+            Ok(Raw {
+                socket: socket.into(),
+                early_input: parts.read_buf.into(),
+            })
+        }
+        Err(_) => Err(std::io::Error::other("neither a unix nor a TCP stream")),
+    }
+}
+
+/// Carries the stream as the bodies of an ordinary request and answer.
+fn carried<F>(
+    request: Request<Incoming>,
+    gone: Gone,
+    content: Content,
+    serve: impl FnOnce(Raw) -> F + Send + 'static,
+) -> Result
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let failed =
+        |e: std::io::Error| Problem::new(fault::Kind::Internal, format!("make a socket pair: {e}"));
+    let (near, far) = UnixStream::pair().map_err(failed)?;
+    let socket = far.into_std().map_err(failed)?.into();
+    let (mut output, input) = near.into_split();
+    let (to_client, chunks) = mpsc::channel(4);
+    tokio::spawn(carry_input(request.into_body(), input));
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 32 << 10];
+        loop {
+            let n = tokio::select! {
+                read = output.read(&mut buffer) => read.unwrap_or(0),
+                () = to_client.closed() => 0,
+            };
+            if n == 0 || to_client.send(Ok(buffer[..n].to_vec())).await.is_err() {
+                break;
+            }
+        }
+    });
+    tokio::spawn(serve(Raw {
+        socket,
+        early_input: Vec::new(),
+    }));
+    Ok(Reply::stream(content.media_type(), chunks, gone))
+}
+
+/// The body is the input and its end is the input's end. Without a body the input stays open: an end would be an answer
+/// that the client never gave.
+async fn carry_input(mut body: Incoming, mut input: OwnedWriteHalf) {
+    if body.is_end_stream() {
+        return input.forget();
+    }
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(data) = frame.data_ref() {
+            if input.write_all(data).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Refusals: the one table from error kinds to HTTP, and Docker's error body.
+
+use fault::Kind;
+use hyper::StatusCode;
+
+use crate::reply::Reply;
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    message: String,
+}
+
+/// An answer or a refusal.
+pub(crate) type Result<T = Reply> = std::result::Result<T, Problem>;
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            status: status(kind),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// No such route.
+    pub(crate) fn no_route() -> Self {
+        Self::new(Kind::NotFound, "page not found")
+    }
+
+    /// A route Docker has and we do not, yet.
+    pub(crate) fn unimplemented(what: &str) -> Self {
+        Self::new(
+            Kind::Unimplemented,
+            format!("{what} is not implemented yet"),
+        )
+    }
+
+    pub(crate) fn into_reply(self) -> Reply {
+        if self.status.is_server_error() {
+            tracing::warn!(
+                status = self.status.as_u16(),
+                message = self.message,
+                "request failed"
+            );
+        }
+        Reply::json(&api::error::ErrorResponse {
+            message: self.message,
+        })
+        .status(self.status)
+    }
+}
+
+/// The one table.
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Denied => StatusCode::FORBIDDEN,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<engine::Error> for Problem {
+    fn from(error: engine::Error) -> Self {
+        Self::new(error.kind(), fault::chain(&error))
+    }
+}
+
+impl From<ids::Error> for Problem {
+    fn from(error: ids::Error) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}

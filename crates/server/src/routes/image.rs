@@ -1,0 +1,116 @@
+//! `/images`, `/commit`: the table of routes and the short ones.
+
+mod make;
+mod transfer;
+
+use api::image::ImagesPruned;
+use engine::image::{ImageQuery, RemoveOptions};
+use hyper::{Method, StatusCode};
+
+use super::taken_apart;
+use crate::call::Call;
+use crate::problem::{Problem, Result};
+use crate::render;
+use crate::reply::Reply;
+
+/// Answers everything under `/images`, `/commit`, `/build` and `/distribution`.
+pub(crate) async fn route(mut call: Call) -> Result {
+    let (method, path) = taken_apart(&mut call);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    // Names hold slashes: everything between the noun and the verb is the name.
+    match (&method, path.as_slice()) {
+        (&Method::GET, ["images", "json"]) => list(call).await,
+        (&Method::POST, ["images", "load"]) => transfer::load(call).await,
+        (&Method::GET, ["images", "get"]) => transfer::save_named(call).await,
+        (&Method::POST, ["images", "create"]) => make::create(call).await,
+        (&Method::POST, ["images", "prune"]) => prune(call).await,
+        (&Method::GET, ["images", "search"]) => Err(Problem::unimplemented("searching registries")),
+        (&Method::GET, ["images", name @ .., "json"]) => inspect(call, &name.join("/")).await,
+        (&Method::GET, ["images", name @ .., "history"]) => history(call, &name.join("/")).await,
+        (&Method::GET, ["images", name @ .., "get"]) => {
+            transfer::save(call, vec![name.join("/")]).await
+        }
+        (&Method::POST, ["images", name @ .., "tag"]) => tag(call, &name.join("/")).await,
+        (&Method::POST, ["images", name @ .., "push"]) => {
+            call.engine.image(&name.join("/"))?;
+            Err(Problem::unimplemented("pushing to registries"))
+        }
+        (&Method::DELETE, ["images", name @ ..]) => remove(call, &name.join("/")).await,
+        (&Method::POST, ["commit"]) => make::commit(call).await,
+        (&Method::POST, ["build", "prune"]) => {
+            Ok(Reply::json(&render::image::NoBuildCache::default()))
+        }
+        (&Method::POST, ["build", ..]) => Err(Problem::unimplemented("building images")),
+        (&Method::GET, ["distribution", ..]) => Err(Problem::unimplemented("asking registries")),
+        _ => Err(Problem::no_route()),
+    }
+}
+
+async fn list(call: Call) -> Result {
+    let mut filters = call.query.filters()?;
+    // Before 1.41 a single name could stand beside the filters.
+    if let Some(name) = call.query.text("filter").filter(|_| !call.since(41)) {
+        filters.add("reference", name);
+    }
+    let count_shared = call.query.flag("shared-size");
+    let found = call.engine.images(&ImageQuery {
+        all: call.query.flag("all"),
+        filters,
+    })?;
+    let shared = match count_shared {
+        true => Some(call.engine.disk_usage().await?.images),
+        false => None,
+    };
+    let rows: Vec<_> = found
+        .iter()
+        .map(|image| {
+            let mut row = render::image::summary(image, call.version);
+            if let Some(usage) = &shared {
+                row.shared_size = render::image::shared(image, usage);
+            }
+            row
+        })
+        .collect();
+    Ok(Reply::json(&rows))
+}
+
+async fn inspect(call: Call, name: &str) -> Result {
+    let image = call.engine.image(name)?;
+    Ok(Reply::json(&render::image::inspect(&image, call.version)))
+}
+
+async fn history(call: Call, name: &str) -> Result {
+    let steps = call.engine.image_history(name)?;
+    let lines: Vec<_> = steps.iter().map(render::image::history).collect();
+    Ok(Reply::json(&lines))
+}
+
+async fn tag(call: Call, name: &str) -> Result {
+    let repository = call.query.get("repo").unwrap_or_default();
+    let reference = make::named(repository, call.query.get("tag").unwrap_or_default())?
+        .ok_or_else(|| Problem::invalid("repository name must have at least one component"))?;
+    call.engine.tag(name, reference).await?;
+    Ok(Reply::ok().status(StatusCode::CREATED))
+}
+
+async fn remove(call: Call, name: &str) -> Result {
+    if name.is_empty() {
+        return Err(Problem::invalid("image name cannot be blank"));
+    }
+    let options = RemoveOptions {
+        force: call.query.flag("force"),
+        no_prune: call.query.flag("noprune"),
+    };
+    let removed = call.engine.remove_image(name, options).await?;
+    let steps: Vec<_> = removed.iter().map(render::image::removed).collect();
+    Ok(Reply::json(&steps))
+}
+
+async fn prune(call: Call) -> Result {
+    let (removed, space_reclaimed) = call.engine.prune_images(&call.query.filters()?).await?;
+    let images_deleted = removed.iter().map(render::image::removed).collect();
+    Ok(Reply::json(&ImagesPruned {
+        images_deleted,
+        space_reclaimed,
+    }))
+}

@@ -43,7 +43,7 @@ pub fn clean(root: &Path, cgroup_parent: &str) {
     let mut mounts = proc::mounts_below(&root.display().to_string());
     mounts.sort();
     for mount in mounts.iter().rev() {
-        let _gone_already = (rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH));
+        let _gone_already = rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH);
     }
     for folder in cgroup::named(cgroup_parent.trim_start_matches('/')) {
         for below in folders_below(&folder) {

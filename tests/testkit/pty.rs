@@ -37,7 +37,7 @@ impl Pty {
         };
         // setsid(1) makes it the controlling terminal, which only unsafe code could do here.
         let mut wrapped = Command::new("setsid");
-        wrapped.arg("--ctty");
+        wrapped.arg("-c");
         wrapped.arg(command.get_program()).args(command.get_args());
         for (key, value) in command.get_envs() {
             if let Some(value) = value {

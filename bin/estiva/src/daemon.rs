@@ -22,7 +22,9 @@ pub(crate) fn main(words: &[OsString]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            complain(&format!("{error:#}\nRun 'estiva daemon --help' for more information"));
+            complain(&format!(
+                "{error:#}\nRun 'estiva daemon --help' for more information"
+            ));
             return ExitCode::from(125);
         }
     };
@@ -90,17 +92,26 @@ async fn serve(options: Options, spawner: shim::spawner::SpawnerHandle) -> Resul
     Ok(())
 }
 
-async fn listen(host: &str, options: &Options, sockets: &mut Vec<PathBuf>) -> Result<server::Listener> {
+async fn listen(
+    host: &str,
+    options: &Options,
+    sockets: &mut Vec<PathBuf>,
+) -> Result<server::Listener> {
     if let Some(path) = host.strip_prefix("unix://") {
         let path = Path::new(path);
         if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o711)
+                .create(folder)?;
         }
         sockets.push(path.to_owned());
         return Ok(server::Listener::unix(path, options.group)?);
     }
     if let Some(address) = host.strip_prefix("tcp://") {
-        let address = address.parse().with_context(|| format!("listen address {address:?}"))?;
+        let address = address
+            .parse()
+            .with_context(|| format!("listen address {address:?}"))?;
         tracing::warn!(%address, "the API is open to whoever reaches this address: it gives root on this host");
         return Ok(server::Listener::tcp(address).await?);
     }
@@ -112,16 +123,26 @@ async fn listen(host: &str, options: &Options, sockets: &mut Vec<PathBuf>) -> Re
 
 fn write_pidfile(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(folder)?;
     }
-    fs::write(path, format!("{}", std::process::id())).with_context(|| format!("write {}", path.display()))
+    fs::write(path, format!("{}", std::process::id()))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 fn start_logging(options: &Options) {
     use tracing_subscriber::EnvFilter;
-    let level = if options.engine.debug { "debug" } else { options.log_level.as_str() };
+    let level = if options.engine.debug {
+        "debug"
+    } else {
+        options.log_level.as_str()
+    };
     let filter = EnvFilter::try_from_env("ESTIVA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if options.log_json {
         subscriber.json().init();
     } else {

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let argv: Vec<OsString> = std::env::args_os().collect();
-    let name = argv.first().map(OsString::as_os_str).unwrap_or_else(|| OsStr::new("estiva"));
+    let name = argv
+        .first()
+        .map(OsString::as_os_str)
+        .unwrap_or_else(|| OsStr::new("estiva"));
     if let Some(face) = shim::face(name) {
         return face();
     }
@@ -28,6 +31,8 @@ fn main() -> ExitCode {
     if argv.get(1).is_some_and(|word| word == "daemon") {
         return daemon::main(&argv[2..]);
     }
-    let hooks = cli::Hooks { start_daemon: Cell::new(Some(Box::new(start::daemon))) };
+    let hooks = cli::Hooks {
+        start_daemon: Cell::new(Some(Box::new(start::daemon))),
+    };
     cli::main(argv, hooks)
 }

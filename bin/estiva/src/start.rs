@@ -14,12 +14,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Starts the daemon with its defaults and waits until it listens.
 pub(crate) fn daemon() -> Result<(), Box<dyn Error>> {
     if !rustix::process::geteuid().is_root() {
-        return Err("estiva needs root for now: run this command as root (rootless is not built yet), \
+        return Err(
+            "estiva needs root for now: run this command as root (rootless is not built yet), \
                     or name a running daemon with -H or DOCKER_HOST"
-            .into());
+                .into(),
+        );
     }
     let run = Path::new("/run/estiva");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(run)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(run)?;
     let log_path = run.join("daemon.log");
     let log = File::create(&log_path)?;
     let mut child = Command::new("/proc/self/exe")

@@ -48,9 +48,9 @@ impl Engine {
     ///
     /// # Errors
     /// No such container; it is paused; the program or a limit was refused ([`crate::Error::Start`]).
-    pub async fn start(&self, target: &str, detach_keys: Option<String>) -> Result<Started> {
+    pub async fn start(&self, target: &str) -> Result<Started> {
         let handle = self.containers().require(target)?;
-        handle.ask(|reply| Command::Start { detach_keys, reply }).await
+        handle.ask(|reply| Command::Start { reply }).await
     }
 
     /// Stops a running container: its stop signal, the time to comply, SIGKILL.
@@ -68,7 +68,9 @@ impl Engine {
     /// As [`Engine::stop`] and [`Engine::start`].
     pub async fn restart(&self, target: &str, options: StopOptions) -> Result<()> {
         let handle = self.containers().require(target)?;
-        handle.ask(|reply| Command::Restart { options, reply }).await
+        handle
+            .ask(|reply| Command::Restart { options, reply })
+            .await
     }
 
     /// Sends a signal (SIGKILL when none is named; then returns when it has ended).
@@ -113,7 +115,10 @@ impl Engine {
     /// No such container; the name is taken or not a name.
     pub async fn rename(&self, target: &str, name: String) -> Result<()> {
         let handle = self.containers().require(target)?;
-        handle.ask(|reply| Command::Rename { name, reply }).await.map(|_| ())
+        handle
+            .ask(|reply| Command::Rename { name, reply })
+            .await
+            .map(|_| ())
     }
 
     /// Changes limits and the restart policy, of a running container at once. Gives warnings.
@@ -141,7 +146,13 @@ impl Engine {
     /// No such container; it does not run.
     pub async fn resize(&self, target: &str, height: u16, width: u16) -> Result<()> {
         let handle = self.containers().require(target)?;
-        handle.ask(|reply| Command::Resize { height, width, reply }).await
+        handle
+            .ask(|reply| Command::Resize {
+                height,
+                width,
+                reply,
+            })
+            .await
     }
 
     /// Registers a wait; the answer comes from [`Waiter::outcome`].

@@ -44,7 +44,6 @@ pub(crate) struct Shared {
     pub(crate) containers: Registry,
     pub(crate) execs: Owners,
     pub(crate) events: Events,
-    pub(crate) content: Arc<content::Store>,
     pub(crate) snapshots: Arc<snapshot::Store>,
     pub(crate) images: Arc<image::Store>,
     pub(crate) volumes: Arc<volume::Store>,
@@ -63,7 +62,9 @@ impl Engine {
     /// # Errors
     /// [`Error::RootInUse`]; a store that cannot be opened; a folder that cannot be made.
     pub async fn open(options: Options, spawner: SpawnerHandle) -> Result<Self> {
-        let shared = Arc::new(crate::blocking::run("start-up", move || Shared::open(options, spawner)).await?);
+        let shared = Arc::new(
+            crate::blocking::run("start-up", move || Shared::open(options, spawner)).await?,
+        );
         recover::all(&shared).await?;
         Ok(Self { shared })
     }
@@ -122,8 +123,11 @@ impl Shared {
         let lock = lock(&options.data_root)?;
         let content = Arc::new(content::Store::open(&options.data_root)?);
         let snapshots = Arc::new(snapshot::Store::open(&options.data_root.join("snapshots"))?);
-        let images =
-            Arc::new(image::Store::open(&options.data_root, content.clone(), snapshots.clone())?);
+        let images = Arc::new(image::Store::open(
+            &options.data_root,
+            content,
+            snapshots.clone(),
+        )?);
         let volumes = Arc::new(volume::Store::open(&options.data_root.join("volumes"))?);
         Ok(Self {
             host: Host::observe()?,
@@ -134,7 +138,6 @@ impl Shared {
             containers: Registry::default(),
             execs: Owners::default(),
             events: Events::default(),
-            content,
             snapshots,
             images,
             volumes,
@@ -159,18 +162,30 @@ impl Shared {
 
     pub(crate) fn cgroup_of(&self, record: &Record) -> String {
         let asked = &record.host.resources.cgroup_parent;
-        let parent = if asked.is_empty() { &self.options.cgroup_parent } else { asked };
+        let parent = if asked.is_empty() {
+            &self.options.cgroup_parent
+        } else {
+            asked
+        };
         format!("/{}/{}", parent.trim_matches('/'), record.id)
     }
 
     /// Nanoseconds since the epoch.
     #[expect(clippy::unused_self, reason = "the one clock of the engine")]
     pub(crate) fn now(&self) -> i64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
     }
 
-    pub(crate) fn tell(&self, kind: &'static str, action: &str, id: &str, attributes: BTreeMap<String, String>) {
+    pub(crate) fn tell(
+        &self,
+        kind: &'static str,
+        action: &str,
+        id: &str,
+        attributes: BTreeMap<String, String>,
+    ) {
         self.events.publish(Event {
             kind,
             action: action.to_owned(),
@@ -202,7 +217,10 @@ impl Shared {
             shared.sweeping.store(false, Ordering::Release);
             let swept = crate::blocking::run("sweep", move || Ok(shared.snapshots.sweep()?)).await;
             if let Err(error) = swept {
-                tracing::warn!(error = fault::chain(&error), "removed layers not deleted yet");
+                tracing::warn!(
+                    error = fault::chain(&error),
+                    "removed layers not deleted yet"
+                );
             }
         });
     }
@@ -213,21 +231,35 @@ fn make_folder(folder: &Path, mode: u32) -> Result<()> {
         .recursive(true)
         .mode(mode)
         .create(folder)
-        .and_then(|()| fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode)))
+        .and_then(|()| {
+            fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(mode))
+        })
         .map_err(|e| Error::file("create", folder, e))
 }
 
 fn lock(root: &Path) -> Result<File> {
     let path = root.join("lock");
     let open = || -> io::Result<File> {
-        File::options().read(true).write(true).create(true).truncate(false).open(&path)
+        File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
     };
     let file = open().map_err(|e| Error::file("open", &path, e))?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let pid = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
-        return Err(Error::RootInUse { root: root.to_owned(), pid });
+        let pid = fs::read_to_string(&path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        return Err(Error::RootInUse {
+            root: root.to_owned(),
+            pid,
+        });
     }
-    fs::write(&path, format!("{}\n", std::process::id())).map_err(|e| Error::file("write", &path, e))?;
+    fs::write(&path, format!("{}\n", std::process::id()))
+        .map_err(|e| Error::file("write", &path, e))?;
     Ok(file)
 }
 
@@ -239,7 +271,14 @@ fn engine_id(root: &Path) -> Result<String> {
         _ => {}
     }
     let hex = ids::ContainerId::random().to_string();
-    let id = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-");
+    let id = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..32],
+    ]
+    .join("-");
     crate::container::record::write_whole(&path, id.as_bytes())?;
     Ok(id)
 }

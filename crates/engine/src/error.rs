@@ -142,7 +142,9 @@ impl Error {
             Self::Refused(refusal) => refusal.kind(),
             Self::Unimplemented(_) => Kind::Unimplemented,
             // Docker answers 400 for what the user can mend (no such command) and 500 for the rest.
-            Self::Start { code: 126 | 127, .. } => Kind::Invalid,
+            Self::Start {
+                code: 126 | 127, ..
+            } => Kind::Invalid,
             Self::Start { .. }
             | Self::File { .. }
             | Self::Record { .. }
@@ -162,6 +164,10 @@ impl Error {
     }
 
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self::File { action, path: path.into(), source }
+        Self::File {
+            action,
+            path: path.into(),
+            source,
+        }
     }
 }

@@ -43,7 +43,10 @@ pub struct Subscription {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { past: Mutex::new(VecDeque::new()), present: broadcast::channel(BACKLOG).0 }
+        Self {
+            past: Mutex::new(VecDeque::new()),
+            present: broadcast::channel(BACKLOG).0,
+        }
     }
 }
 
@@ -64,7 +67,10 @@ impl Events {
         let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         Subscription {
             past: since_unix_nanos.map_or_else(Vec::new, |since| {
-                past.iter().filter(|e| e.at_unix_nanos >= since).cloned().collect()
+                past.iter()
+                    .filter(|e| e.at_unix_nanos >= since)
+                    .cloned()
+                    .collect()
             }),
             present: self.present.subscribe(),
         }
@@ -91,7 +97,13 @@ mod tests {
         (0..300).for_each(|at| events.publish(event(at)));
         let mut late = events.subscribe(Some(298));
         events.publish(event(300));
-        assert_eq!(late.past.iter().map(|e| e.at_unix_nanos).collect::<Vec<_>>(), [298, 299]);
+        assert_eq!(
+            late.past
+                .iter()
+                .map(|e| e.at_unix_nanos)
+                .collect::<Vec<_>>(),
+            [298, 299]
+        );
         assert_eq!(late.present.try_recv().map(|e| e.at_unix_nanos), Ok(300));
     }
 

@@ -52,8 +52,9 @@ impl Engine {
         }
         let handle = self.containers().require(target)?;
         let config = Box::new(config);
-        let id =
-            handle.ask(|reply| super::container::command::Command::ExecCreate { config, reply }).await?;
+        let id = handle
+            .ask(|reply| super::container::command::Command::ExecCreate { config, reply })
+            .await?;
         self.shared.execs.add(&id, handle.id());
         Ok(id)
     }
@@ -65,7 +66,9 @@ impl Engine {
     pub async fn exec_start(&self, id: &str, start: ExecStart) -> Result<()> {
         let handle = self.exec_owner(id)?;
         let id = id.to_owned();
-        handle.ask(|reply| super::container::command::Command::ExecStart { id, start, reply }).await
+        handle
+            .ask(|reply| super::container::command::Command::ExecStart { id, start, reply })
+            .await
     }
 
     /// Sets the terminal size of an exec.
@@ -76,7 +79,12 @@ impl Engine {
         let handle = self.exec_owner(id)?;
         let id = id.to_owned();
         handle
-            .ask(|reply| super::container::command::Command::ExecResize { id, height, width, reply })
+            .ask(|reply| super::container::command::Command::ExecResize {
+                id,
+                height,
+                width,
+                reply,
+            })
             .await
     }
 
@@ -87,12 +95,20 @@ impl Engine {
     pub async fn exec_inspect(&self, id: &str) -> Result<ExecView> {
         let handle = self.exec_owner(id)?;
         let id = id.to_owned();
-        handle.ask(|reply| super::container::command::Command::ExecInspect { id, reply }).await
+        handle
+            .ask(|reply| super::container::command::Command::ExecInspect { id, reply })
+            .await
     }
 
     fn exec_owner(&self, id: &str) -> Result<crate::container::handle::Handle> {
-        let owner = self.shared.execs.owner(id).ok_or_else(|| Error::NoSuchExec(id.into()))?;
-        self.containers().require(&owner).map_err(|_| Error::NoSuchExec(id.into()))
+        let owner = self
+            .shared
+            .execs
+            .owner(id)
+            .ok_or_else(|| Error::NoSuchExec(id.into()))?;
+        self.containers()
+            .require(&owner)
+            .map_err(|_| Error::NoSuchExec(id.into()))
     }
 }
 
@@ -102,7 +118,9 @@ pub(crate) struct Owners(std::sync::Mutex<std::collections::HashMap<String, Stri
 
 impl Owners {
     fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<String, String>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, exec: &str, container: &str) {

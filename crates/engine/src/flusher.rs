@@ -20,15 +20,20 @@ pub(crate) struct Flusher {
 impl Flusher {
     /// Starts the thread that flushes; it sleeps while there is nothing to do.
     pub(crate) fn start() -> Self {
-        let flusher = Self { waiting: Arc::default() };
+        let flusher = Self {
+            waiting: Arc::default(),
+        };
         let own = flusher.clone();
-        let spawned = std::thread::Builder::new().name("flusher".into()).stack_size(64 << 10).spawn(move || {
-            loop {
-                own.await_work();
-                std::thread::sleep(INTERVAL);
-                own.flush();
-            }
-        });
+        let spawned = std::thread::Builder::new()
+            .name("flusher".into())
+            .stack_size(64 << 10)
+            .spawn(move || {
+                loop {
+                    own.await_work();
+                    std::thread::sleep(INTERVAL);
+                    own.flush();
+                }
+            });
         if let Err(error) = spawned {
             tracing::warn!(%error, "no thread for flushing: records survive crashes of the daemon, not power cuts");
         }
@@ -38,19 +43,30 @@ impl Flusher {
     /// Has a file forced to disk soon.
     pub(crate) fn later(&self, path: PathBuf) {
         let (set, wake) = &*self.waiting;
-        set.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+        set.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path);
         wake.notify_one();
     }
 
     fn await_work(&self) {
         let (set, wake) = &*self.waiting;
         let set = set.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(wake.wait_while(set, |set| set.is_empty()).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            wake.wait_while(set, |set| set.is_empty())
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// Forces everything that waits to disk, the files and the folders that name them.
     pub(crate) fn flush(&self) {
-        let files = std::mem::take(&mut *self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let files = std::mem::take(
+            &mut *self
+                .waiting
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         for path in files {
             for path in [Some(path.as_path()), path.parent()].into_iter().flatten() {
                 // A file that is gone meanwhile needs no flush.

@@ -45,7 +45,10 @@ impl Host {
         Ok(Self {
             unified_cgroups: cgroup::hierarchy::is_unified(),
             capabilities: names(held.permitted),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
             os: os("PRETTY_NAME").unwrap_or_else(|| "Linux".into()),
             os_version: os("VERSION_ID").unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
@@ -57,14 +60,19 @@ impl Host {
     #[must_use]
     #[expect(clippy::unused_self, reason = "the name is asked of the host")]
     pub fn name(&self) -> String {
-        rustix::system::uname().nodename().to_string_lossy().into_owned()
+        rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned()
     }
 }
 
 fn memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0);
+    let kib = line
+        .and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok())
+        .unwrap_or(0);
     kib * 1024
 }
 

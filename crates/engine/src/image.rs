@@ -73,16 +73,34 @@ impl Engine {
     /// # Errors
     /// An unknown filter, or one that names what is not there.
     pub fn images(&self, query: &ImageQuery) -> Result<Vec<Arc<Image>>> {
-        const KNOWN: [&str; 8] = ["before", "dangling", "id", "label", "label!", "reference", "since", "until"];
+        const KNOWN: [&str; 8] = [
+            "before",
+            "dangling",
+            "id",
+            "label",
+            "label!",
+            "reference",
+            "since",
+            "until",
+        ];
         let filters = &query.filters;
-        filters.require_known(&KNOWN).map_err(|e| Error::Invalid(e.to_string()))?;
+        filters
+            .require_known(&KNOWN)
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         let edge = |key: &str| -> Result<Option<jiff::Timestamp>> {
-            filters.get(key).next().map_or(Ok(None), |name| Ok(self.image(name)?.created()))
+            filters
+                .get(key)
+                .next()
+                .map_or(Ok(None), |name| Ok(self.image(name)?.created()))
         };
         let (before, since) = (edge("before")?, edge("since")?);
         let until = Until::parse(filters, self.shared.now())?.timestamp();
         let dangling = match filters.contains("dangling") {
-            true => Some(filters.flag("dangling", true).map_err(|e| Error::Invalid(e.to_string()))?),
+            true => Some(
+                filters
+                    .flag("dangling", true)
+                    .map_err(|e| Error::Invalid(e.to_string()))?,
+            ),
             false => None,
         };
         let mut list = self.shared.images.list();
@@ -96,7 +114,9 @@ impl Engine {
                 && until.is_none_or(|edge| created < edge)
                 && filters.matches_labels("label", &labels)
                 && !filters.excludes_labels("label!", &labels)
-                && filters.matches_any("id", |id| image.id.to_string().starts_with(id) || image.id.short().starts_with(id))
+                && filters.matches_any("id", |id| {
+                    image.id.to_string().starts_with(id) || image.id.short().starts_with(id)
+                })
                 && filters.matches_any("reference", |pattern| {
                     image.tags.iter().any(|tag| matches_reference(pattern, tag))
                 })
@@ -121,7 +141,11 @@ impl Engine {
     }
 
     /// Loads an archive; the receiver gets what happens, then an error or the end.
-    pub fn load(&self, archive: impl Read + Send + 'static, platform: Option<Platform>) -> mpsc::Receiver<Result<LoadEvent>> {
+    pub fn load(
+        &self,
+        archive: impl Read + Send + 'static,
+        platform: Option<Platform>,
+    ) -> mpsc::Receiver<Result<LoadEvent>> {
         let (to, from) = mpsc::channel(BACKLOG);
         let shared = self.shared.clone();
         tokio::task::spawn_blocking(move || {
@@ -129,7 +153,12 @@ impl Engine {
             let mut listen = |event: LoadEvent| {
                 if let LoadEvent::Loaded { image, name } = &event {
                     let name = name.clone().unwrap_or_else(|| image.to_string());
-                    shared.tell("image", "load", &image.to_string(), [("name".to_owned(), name)].into());
+                    shared.tell(
+                        "image",
+                        "load",
+                        &image.to_string(),
+                        [("name".to_owned(), name)].into(),
+                    );
                 }
                 let _ = to.blocking_send(Ok(event));
             };
@@ -164,8 +193,14 @@ impl Engine {
     }
 
     fn repository_is_empty(&self, name: &str) -> bool {
-        let Ok(reference) = name.parse::<Reference>() else { return true };
-        !self.shared.images.list().iter().any(|i| i.tags.iter().any(|t| t.repository() == reference.repository()))
+        let Ok(reference) = name.parse::<Reference>() else {
+            return true;
+        };
+        !self.shared.images.list().iter().any(|i| {
+            i.tags
+                .iter()
+                .any(|t| t.repository() == reference.repository())
+        })
     }
 
     /// Makes an image of a file system; gives its id.
@@ -182,7 +217,9 @@ impl Engine {
         let shared = self.shared.clone();
         blocking::run("import", move || {
             let id = shared.images.import(tar, &import)?.to_string();
-            let name = import.reference.map_or_else(|| id.clone(), |r| r.familiar());
+            let name = import
+                .reference
+                .map_or_else(|| id.clone(), |r| r.familiar());
             shared.tell("image", "import", &id, [("name".to_owned(), name)].into());
             shared.flush_images_later();
             Ok(id)
@@ -213,7 +250,9 @@ impl Engine {
     pub async fn remove_image(&self, text: &str, options: RemoveOptions) -> Result<Vec<Removed>> {
         let (text, shared) = (text.to_owned(), self.shared.clone());
         blocking::run("image removal", move || {
-            let removed = shared.images.remove(&text, options, &|id| shared.uses(&id.to_string()))?;
+            let removed = shared
+                .images
+                .remove(&text, options, &|id| shared.uses(&id.to_string()))?;
             shared.tell_removed(&removed);
             Ok(removed)
         })
@@ -225,25 +264,35 @@ impl Engine {
     /// # Errors
     /// An unknown filter.
     pub async fn prune_images(&self, filters: &ids::Filters) -> Result<(Vec<Removed>, u64)> {
-        filters.require_known(&["dangling", "label", "label!", "until"]).map_err(|e| Error::Invalid(e.to_string()))?;
+        filters
+            .require_known(&["dangling", "label", "label!", "until"])
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         let label = |key: &str, is_negated: bool| -> Vec<::image::LabelFilter> {
             let split = |text: &str| match text.split_once('=') {
                 Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
                 None => (text.to_owned(), None),
             };
-            let filter = |(key, value)| ::image::LabelFilter { key, value, is_negated };
+            let filter = |(key, value)| ::image::LabelFilter {
+                key,
+                value,
+                is_negated,
+            };
             filters.get(key).map(split).map(filter).collect()
         };
         let mut labels = label("label", false);
         labels.extend(label("label!", true));
         let filter = ::image::PruneFilter {
-            dangling_only: filters.flag("dangling", true).map_err(|e| Error::Invalid(e.to_string()))?,
+            dangling_only: filters
+                .flag("dangling", true)
+                .map_err(|e| Error::Invalid(e.to_string()))?,
             until: Until::parse(filters, self.shared.now())?.timestamp(),
             labels,
         };
         let shared = self.shared.clone();
         blocking::run("image prune", move || {
-            let pruned = shared.images.prune(&filter, &|id| shared.uses(&id.to_string()))?;
+            let pruned = shared
+                .images
+                .prune(&filter, &|id| shared.uses(&id.to_string()))?;
             shared.tell_removed(&pruned.removed);
             Ok((pruned.removed, pruned.reclaimed))
         })
@@ -261,7 +310,8 @@ impl Engine {
             self.pause(&view.record.id).await?;
         }
         let (shared, record) = (self.shared.clone(), view.record.clone());
-        let made = blocking::run("commit", move || commit_container(&shared, &record, commit)).await;
+        let made =
+            blocking::run("commit", move || commit_container(&shared, &record, commit)).await;
         if frozen {
             self.unpause(&view.record.id).await?;
         }
@@ -269,13 +319,25 @@ impl Engine {
     }
 }
 
-fn commit_container(shared: &Arc<Shared>, record: &crate::container::Record, commit: Commit) -> Result<String> {
+fn commit_container(
+    shared: &Arc<Shared>,
+    record: &crate::container::Record,
+    commit: Commit,
+) -> Result<String> {
     use std::os::fd::AsFd;
     let config = commit.config.as_ref().unwrap_or(&record.config);
-    let command: Vec<&str> =
-        [&record.config.entrypoint, &record.config.cmd].into_iter().flatten().flat_map(|w| w.iter().map(String::as_str)).collect();
+    let command: Vec<&str> = [&record.config.entrypoint, &record.config.cmd]
+        .into_iter()
+        .flatten()
+        .flat_map(|w| w.iter().map(String::as_str))
+        .collect();
     let make = ::image::Commit {
-        parent: Some(record.image_id.parse().map_err(|_| Error::NotFound(format!("No such image: {}", record.image_id)))?),
+        parent: Some(
+            record
+                .image_id
+                .parse()
+                .map_err(|_| Error::NotFound(format!("No such image: {}", record.image_id)))?,
+        ),
         execution: execution(config),
         changes: changes(&commit.changes)?,
         author: commit.author,
@@ -304,15 +366,18 @@ fn execution(config: &api::container::ContainerConfig) -> oci::image::Execution 
         env: config.env.clone(),
         entrypoint: config.entrypoint.as_ref().map(|w| w.to_vec()),
         cmd: config.cmd.as_ref().map(|w| w.to_vec()),
-        healthcheck: config.healthcheck.as_ref().map(|h| oci::image::Healthcheck {
-            test: h.test.clone(),
-            interval: h.interval,
-            timeout: h.timeout,
-            start_period: h.start_period,
-            start_interval: h.start_interval,
-            retries: h.retries,
-            ..oci::image::Healthcheck::default()
-        }),
+        healthcheck: config
+            .healthcheck
+            .as_ref()
+            .map(|h| oci::image::Healthcheck {
+                test: h.test.clone(),
+                interval: h.interval,
+                timeout: h.timeout,
+                start_period: h.start_period,
+                start_interval: h.start_interval,
+                retries: h.retries,
+                ..oci::image::Healthcheck::default()
+            }),
         volumes: config.volumes.keys().cloned().collect(),
         working_dir: config.working_dir.clone(),
         on_build: config.on_build.clone(),
@@ -327,7 +392,12 @@ fn execution(config: &api::container::ContainerConfig) -> oci::image::Execution 
 fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
     lines
         .iter()
-        .map(|line| line.parse().map_err(|e: ::image::ChangeError| Error::Invalid(e.to_string())))
+        .map(|line| {
+            line.parse()
+                .map_err(|e: <::image::Change as std::str::FromStr>::Err| {
+                    Error::Invalid(e.to_string())
+                })
+        })
         .collect()
 }
 
@@ -342,7 +412,10 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => {
-            glob(rest, text) || text.first().is_some_and(|&b| b != b'/' && glob(pattern, &text[1..]))
+            glob(rest, text)
+                || text
+                    .first()
+                    .is_some_and(|&b| b != b'/' && glob(pattern, &text[1..]))
         }
         ([b'?', rest @ ..], [b, text @ ..]) if *b != b'/' => glob(rest, text),
         ([p, rest @ ..], [b, text @ ..]) if p == b => glob(rest, text),
@@ -369,10 +442,20 @@ impl Shared {
         for one in removed {
             match one {
                 Removed::Untagged { name, image } => {
-                    self.tell("image", "untag", &image.to_string(), [("name".to_owned(), name.clone())].into());
+                    self.tell(
+                        "image",
+                        "untag",
+                        &image.to_string(),
+                        [("name".to_owned(), name.clone())].into(),
+                    );
                 }
                 Removed::Image(id) => {
-                    self.tell("image", "delete", &id.to_string(), [("name".to_owned(), id.to_string())].into());
+                    self.tell(
+                        "image",
+                        "delete",
+                        &id.to_string(),
+                        [("name".to_owned(), id.to_string())].into(),
+                    );
                 }
                 Removed::Layer { .. } => {}
             }
@@ -384,10 +467,17 @@ impl Shared {
         let shared = self.clone();
         let flush = move || {
             if let Err(error) = shared.images.flush() {
-                tracing::error!(error = fault::chain(&error), "images are not safe against a power cut yet");
+                tracing::error!(
+                    error = fault::chain(&error),
+                    "images are not safe against a power cut yet"
+                );
             }
         };
-        if std::thread::Builder::new().name("image flush".into()).spawn(flush).is_err() {
+        if std::thread::Builder::new()
+            .name("image flush".into())
+            .spawn(flush)
+            .is_err()
+        {
             tracing::warn!("no thread for flushing images");
         }
     }
@@ -395,7 +485,10 @@ impl Shared {
 
 impl From<(Vec<Removed>, u64)> for Pruned {
     fn from((removed, reclaimed): (Vec<Removed>, u64)) -> Self {
-        Self { removed: removed.iter().map(ToString::to_string).collect(), reclaimed }
+        Self {
+            removed: removed.iter().map(ToString::to_string).collect(),
+            reclaimed,
+        }
     }
 }
 

@@ -13,20 +13,33 @@ impl Until {
     /// [`Error::Invalid`] for anything else, or more than one.
     pub(crate) fn parse(filters: &ids::Filters, now_unix_nanos: i64) -> Result<Self> {
         let mut values = filters.get("until");
-        let Some(text) = values.next() else { return Ok(Self(None)) };
+        let Some(text) = values.next() else {
+            return Ok(Self(None));
+        };
         if values.next().is_some() {
-            return Err(Error::Invalid("more than one until filter specified".into()));
+            return Err(Error::Invalid(
+                "more than one until filter specified".into(),
+            ));
         }
-        let bad = || Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
+        let bad = || {
+            Error::Invalid(format!(
+                "failed to parse value as time or duration: {text:?}"
+            ))
+        };
         if let Some(span) = duration_nanos(text) {
             return Ok(Self(Some(now_unix_nanos - span)));
         }
         if let Ok(seconds) = text.parse::<f64>() {
-            #[expect(clippy::cast_possible_truncation, reason = "an instant far out of range is refused by comparison")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "an instant far out of range is refused by comparison"
+            )]
             return Ok(Self(Some((seconds * 1e9) as i64)));
         }
         let at: jiff::Timestamp = text.parse().map_err(|_| bad())?;
-        Ok(Self(Some(i64::try_from(at.as_nanosecond()).map_err(|_| bad())?)))
+        Ok(Self(Some(
+            i64::try_from(at.as_nanosecond()).map_err(|_| bad())?,
+        )))
     }
 
     pub(crate) fn includes(self, created_unix_nanos: i64) -> bool {
@@ -34,7 +47,8 @@ impl Until {
     }
 
     pub(crate) fn timestamp(self) -> Option<jiff::Timestamp> {
-        self.0.and_then(|nanos| jiff::Timestamp::from_nanosecond(i128::from(nanos)).ok())
+        self.0
+            .and_then(|nanos| jiff::Timestamp::from_nanosecond(i128::from(nanos)).ok())
     }
 }
 
@@ -45,7 +59,9 @@ pub(crate) fn duration_nanos(text: &str) -> Option<i64> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..end].parse().ok()?;
-        let unit_end = rest[end..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| end + at);
+        let unit_end = rest[end..]
+            .find(|c: char| c.is_ascii_digit())
+            .map_or(rest.len(), |at| end + at);
         let unit = match &rest[end..unit_end] {
             "h" => 3.6e12,
             "m" => 6e10,
@@ -58,7 +74,10 @@ pub(crate) fn duration_nanos(text: &str) -> Option<i64> {
         nanos += number * unit;
         rest = &rest[unit_end..];
     }
-    #[expect(clippy::cast_possible_truncation, reason = "durations of centuries saturate")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "durations of centuries saturate"
+    )]
     (!text.is_empty()).then_some(nanos as i64)
 }
 
@@ -84,7 +103,10 @@ mod tests {
         };
         assert_eq!(until("10s").ok(), Some(Until(Some(90_000_000_000))));
         assert_eq!(until("5").ok(), Some(Until(Some(5_000_000_000))));
-        assert_eq!(until("1970-01-01T00:00:07Z").ok(), Some(Until(Some(7_000_000_000))));
+        assert_eq!(
+            until("1970-01-01T00:00:07Z").ok(),
+            Some(Until(Some(7_000_000_000)))
+        );
         assert!(until("soon").is_err());
     }
 }

@@ -61,7 +61,10 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
     Ok(Spec {
         oci_version: oci::runtime::VERSION.into(),
         process: Some(process::init_process(record, &security, facts)?),
-        root: Some(Root { path: "rootfs".into(), readonly: host.readonly_rootfs }),
+        root: Some(Root {
+            path: "rootfs".into(),
+            readonly: host.readonly_rootfs,
+        }),
         hostname: namespaces::hostname(record, &facts.hostname),
         domainname: record.config.domainname.clone(),
         mounts: mounts::all(record, facts)?,
@@ -101,7 +104,10 @@ pub(crate) fn check(host: &HostConfig, facts: &Host) -> Result<()> {
         namespaces::mode(option, mode)?;
     }
     if !["", "host"].contains(&host.userns_mode.as_str()) {
-        return Err(Error::Invalid(format!("invalid userns mode: {}", host.userns_mode)));
+        return Err(Error::Invalid(format!(
+            "invalid userns mode: {}",
+            host.userns_mode
+        )));
     }
     Ok(())
 }

@@ -23,7 +23,13 @@ pub type Chunks = mpsc::Receiver<io::Result<Vec<u8>>>;
 #[must_use]
 pub fn outward() -> (ChunkWriter, Chunks) {
     let (to, from) = mpsc::channel(DEPTH);
-    (ChunkWriter { chunk: Vec::new(), to }, from)
+    (
+        ChunkWriter {
+            chunk: Vec::new(),
+            to,
+        },
+        from,
+    )
 }
 
 impl ChunkWriter {
@@ -38,7 +44,9 @@ impl ChunkWriter {
             return Ok(());
         }
         let chunk = std::mem::take(&mut self.chunk);
-        self.to.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.to
+            .blocking_send(Ok(chunk))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -75,7 +83,14 @@ pub struct ChunkReader {
 #[must_use]
 pub fn inward() -> (mpsc::Sender<io::Result<Vec<u8>>>, ChunkReader) {
     let (to, from) = mpsc::channel(DEPTH);
-    (to, ChunkReader { chunk: Vec::new(), used: 0, from })
+    (
+        to,
+        ChunkReader {
+            chunk: Vec::new(),
+            used: 0,
+            from,
+        },
+    )
 }
 
 impl Read for ChunkReader {

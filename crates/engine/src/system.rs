@@ -36,11 +36,16 @@ impl Engine {
     /// Counts containers and images.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { images: self.shared.images.list().len(), ..Counts::default() };
+        let mut counts = Counts {
+            images: self.shared.images.list().len(),
+            ..Counts::default()
+        };
         for handle in self.containers().all() {
             counts.containers += 1;
             match handle.view().record.state {
-                lifecycle::State::Running { .. } | lifecycle::State::Restarting { .. } => counts.running += 1,
+                lifecycle::State::Running { .. } | lifecycle::State::Restarting { .. } => {
+                    counts.running += 1
+                }
                 lifecycle::State::Paused { .. } => counts.paused += 1,
                 _ => counts.stopped += 1,
             }
@@ -66,7 +71,11 @@ impl Engine {
             Ok((shared.images.usage()?, volumes))
         })
         .await?;
-        Ok(DiskUsage { images, containers: views.into_iter().zip(sizes).collect(), volumes })
+        Ok(DiskUsage {
+            images,
+            containers: views.into_iter().zip(sizes).collect(),
+            volumes,
+        })
     }
 
     /// Bytes that all layers take on disk.

@@ -32,16 +32,23 @@ impl Engine {
     /// An unknown filter.
     pub fn volumes(&self, filters: &ids::Filters) -> Result<Vec<Volume>> {
         const KNOWN: [&str; 5] = ["dangling", "driver", "label", "label!", "name"];
-        filters.require_known(&KNOWN).map_err(|e| Error::Invalid(e.to_string()))?;
+        filters
+            .require_known(&KNOWN)
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         let dangling = match filters.contains("dangling") {
-            true => Some(filters.flag("dangling", true).map_err(|e| Error::Invalid(e.to_string()))?),
+            true => Some(
+                filters
+                    .flag("dangling", true)
+                    .map_err(|e| Error::Invalid(e.to_string()))?,
+            ),
             false => None,
         };
         let mut list = self.shared.volumes.list();
         list.retain(|volume| {
             let labels: ids::Labels = volume.labels.clone().into_iter().collect();
-            dangling.is_none_or(|want| self.shared.volume_users(volume.name.as_str()).is_empty() == want)
-                && filters.matches_any("name", |name| volume.name.as_str().contains(name))
+            dangling.is_none_or(|want| {
+                self.shared.volume_users(volume.name.as_str()).is_empty() == want
+            }) && filters.matches_any("name", |name| volume.name.as_str().contains(name))
                 && filters.matches_any("driver", |driver| driver == "local")
                 && filters.matches_labels("label", &labels)
                 && !filters.excludes_labels("label!", &labels)
@@ -55,7 +62,10 @@ impl Engine {
     /// # Errors
     /// No such volume.
     pub fn volume(&self, name: &str) -> Result<Volume> {
-        self.shared.volumes.get(name).ok_or_else(|| Error::NotFound(format!("get {name}: no such volume")))
+        self.shared
+            .volumes
+            .get(name)
+            .ok_or_else(|| Error::NotFound(format!("get {name}: no such volume")))
     }
 
     /// Removes a volume that no container uses.
@@ -66,7 +76,11 @@ impl Engine {
         let (shared, name) = (self.shared.clone(), name.to_owned());
         blocking::run("volume removal", move || {
             if shared.volumes.get(&name).is_none() {
-                return if force { Ok(()) } else { Err(Error::NotFound(format!("get {name}: no such volume"))) };
+                return if force {
+                    Ok(())
+                } else {
+                    Err(Error::NotFound(format!("get {name}: no such volume")))
+                };
             }
             remove(&shared, &name)
         })
@@ -78,8 +92,12 @@ impl Engine {
     /// # Errors
     /// An unknown filter.
     pub async fn prune_volumes(&self, filters: &ids::Filters) -> Result<Pruned> {
-        filters.require_known(&["all", "label", "label!"]).map_err(|e| Error::Invalid(e.to_string()))?;
-        let all = filters.flag("all", false).map_err(|e| Error::Invalid(e.to_string()))?;
+        filters
+            .require_known(&["all", "label", "label!"])
+            .map_err(|e| Error::Invalid(e.to_string()))?;
+        let all = filters
+            .flag("all", false)
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         let (shared, filters) = (self.shared.clone(), filters.clone());
         blocking::run("volume prune", move || {
             let mut pruned = Pruned::default();
@@ -107,7 +125,10 @@ impl Engine {
 fn remove(shared: &Arc<Shared>, name: &str) -> Result<()> {
     let users = shared.volume_users(name);
     if !users.is_empty() {
-        return Err(Error::Conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
+        return Err(Error::Conflict(format!(
+            "remove {name}: volume is in use - [{}]",
+            users.join(", ")
+        )));
     }
     shared.volumes.remove(name)?;
     shared.tell("volume", "destroy", name, driver());

@@ -11,7 +11,6 @@
 //! Everything here must be called from a single-threaded process, because the child goes on as a copy of the caller.
 #![forbid(unsafe_code)]
 
-
 mod channel;
 mod create;
 mod errno;
@@ -24,9 +23,8 @@ mod init;
 mod inroot;
 mod plan;
 mod rootfs;
-mod stdio;
-
 pub mod seccomp;
+mod stdio;
 
 pub use create::{Create, Created, Started, create, run};
 pub use errno::Refusal;

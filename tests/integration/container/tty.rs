@@ -75,7 +75,7 @@ fn the_detach_keys_leave_the_container_running() {
     again.type_keys("echo second visit\r");
     again.await_text("second visit\r\n");
     again.type_keys("\x01x");
-    drop(again.finish());
+    again.finish();
     assert_eq!(engine.inspect("left")["State"]["Status"], "running");
 }
 

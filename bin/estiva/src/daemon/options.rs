@@ -32,38 +32,121 @@ pub(super) struct Options {
 }
 
 const FLAGS: &[Flag] = &[
-    flag("cgroup-parent", Kind::String, "Parent cgroup of all containers").default("/estiva"),
-    flag("config-file", Kind::String, "Daemon configuration file").default("/etc/estiva/daemon.json"),
+    flag(
+        "cgroup-parent",
+        Kind::String,
+        "Parent cgroup of all containers",
+    )
+    .default("/estiva"),
+    flag("config-file", Kind::String, "Daemon configuration file")
+        .default("/etc/estiva/daemon.json"),
     flag("data-root", Kind::String, "Root folder of durable state").default("/var/lib/estiva"),
     flag("debug", Kind::Bool, "Log more").short('D'),
-    flag("default-shm-size", Kind::Bytes, "Size of /dev/shm of containers that name none").default("64MiB"),
-    flag("default-ulimit", Kind::Named("ulimit"), "Limits of containers that name none"),
+    flag(
+        "default-shm-size",
+        Kind::Bytes,
+        "Size of /dev/shm of containers that name none",
+    )
+    .default("64MiB"),
+    flag(
+        "default-ulimit",
+        Kind::Named("ulimit"),
+        "Limits of containers that name none",
+    ),
     flag("exec-root", Kind::String, "Root folder of volatile state").default("/run/estiva"),
     flag("group", Kind::String, "Group of the unix socket, by number").short('G'),
     flag("host", Kind::List, "Sockets to listen on").short('H'),
-    flag("init", Kind::Bool, "Run an init in every container that forwards signals and reaps processes"),
-    flag("insecure-registry", Kind::List, "Registries to speak to without TLS"),
+    flag(
+        "init",
+        Kind::Bool,
+        "Run an init in every container that forwards signals and reaps processes",
+    ),
+    flag(
+        "insecure-registry",
+        Kind::List,
+        "Registries to speak to without TLS",
+    ),
     flag("label", Kind::List, "Labels of the daemon, key=value"),
-    flag("live-restore", Kind::Bool, "Accepted: containers always go on without the daemon"),
-    flag("log-driver", Kind::String, "Log driver of containers that name none").default("json-file"),
-    flag("log-format", Kind::String, "Format of the daemon's own log: text or json").default("text"),
-    flag("log-level", Kind::String, "Level of the daemon's own log: debug, info, warn, error").short('l').default("info"),
-    flag("log-opt", Kind::Map, "Log options of containers that name none"),
-    flag("no-new-privileges", Kind::Bool, "Set no-new-privileges for every container"),
-    flag("pidfile", Kind::String, "File for the daemon's pid").short('p').default("EXEC-ROOT/estiva.pid"),
+    flag(
+        "live-restore",
+        Kind::Bool,
+        "Accepted: containers always go on without the daemon",
+    ),
+    flag(
+        "log-driver",
+        Kind::String,
+        "Log driver of containers that name none",
+    )
+    .default("json-file"),
+    flag(
+        "log-format",
+        Kind::String,
+        "Format of the daemon's own log: text or json",
+    )
+    .default("text"),
+    flag(
+        "log-level",
+        Kind::String,
+        "Level of the daemon's own log: debug, info, warn, error",
+    )
+    .short('l')
+    .default("info"),
+    flag(
+        "log-opt",
+        Kind::Map,
+        "Log options of containers that name none",
+    ),
+    flag(
+        "no-new-privileges",
+        Kind::Bool,
+        "Set no-new-privileges for every container",
+    ),
+    flag("pidfile", Kind::String, "File for the daemon's pid")
+        .short('p')
+        .default("EXEC-ROOT/estiva.pid"),
     flag("registry-mirror", Kind::List, "Mirrors of Docker Hub"),
-    flag("seccomp-profile", Kind::String, "Seccomp profile of containers that name none").default("builtin"),
-    flag("shutdown-timeout", Kind::Int, "Accepted: containers are not stopped with the daemon").hidden(),
-    flag("storage-driver", Kind::String, "Accepted: overlay2 is the only one").short('s').hidden(),
-    flag("iptables", Kind::Bool, "Accepted without effect until bridge networks exist").hidden(),
-    flag("bridge", Kind::String, "Accepted without effect until bridge networks exist").short('b').hidden(),
+    flag(
+        "seccomp-profile",
+        Kind::String,
+        "Seccomp profile of containers that name none",
+    )
+    .default("builtin"),
+    flag(
+        "shutdown-timeout",
+        Kind::Int,
+        "Accepted: containers are not stopped with the daemon",
+    )
+    .hidden(),
+    flag(
+        "storage-driver",
+        Kind::String,
+        "Accepted: overlay2 is the only one",
+    )
+    .short('s')
+    .hidden(),
+    flag(
+        "iptables",
+        Kind::Bool,
+        "Accepted without effect until bridge networks exist",
+    )
+    .hidden(),
+    flag(
+        "bridge",
+        Kind::String,
+        "Accepted without effect until bridge networks exist",
+    )
+    .short('b')
+    .hidden(),
     flag("background", Kind::Bool, "Leave the session of the caller").hidden(),
     flag("version", Kind::Bool, "Print version information and quit").short('v'),
 ];
 
 /// Reads the words after `estiva daemon`.
 pub(super) fn parse(words: &[OsString]) -> Result<Asked> {
-    let words: Vec<String> = words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = words
+        .iter()
+        .map(|w| w.to_string_lossy().into_owned())
+        .collect();
     let given = flags::parse(&[FLAGS], true, &words).map_err(anyhow::Error::msg)?;
     if given.help {
         return Ok(Asked::Text(format!(
@@ -72,7 +155,10 @@ pub(super) fn parse(words: &[OsString]) -> Result<Asked> {
         )));
     }
     if given.on("version") {
-        return Ok(Asked::Text(format!("estiva version {}", env!("CARGO_PKG_VERSION"))));
+        return Ok(Asked::Text(format!(
+            "estiva version {}",
+            env!("CARGO_PKG_VERSION")
+        )));
     }
     if let Some(extra) = given.args.first() {
         bail!("\"estiva daemon\" accepts no arguments: {extra:?}");
@@ -99,12 +185,23 @@ impl Source {
     }
 
     fn on(&self, flag: &str) -> bool {
-        self.given.on(flag) || self.file.get(flag).and_then(serde_json::Value::as_bool).unwrap_or(false)
+        self.given.on(flag)
+            || self
+                .file
+                .get(flag)
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or(false)
     }
 
     /// A list: `hosts` in the file is `--host` on the command line.
     fn list(&self, flag: &str, key: &str) -> Vec<String> {
-        let strings = |v: &serde_json::Value| v.as_array().map(|a| a.iter().filter_map(|s| s.as_str().map(str::to_owned)).collect());
+        let strings = |v: &serde_json::Value| {
+            v.as_array().map(|a| {
+                a.iter()
+                    .filter_map(|s| s.as_str().map(str::to_owned))
+                    .collect()
+            })
+        };
         let mut list: Vec<String> = self.file.get(key).and_then(strings).unwrap_or_default();
         list.extend(self.given.list(flag).iter().cloned());
         list
@@ -141,10 +238,16 @@ const KEYS: &[(&str, &str)] = &[
 
 fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
     let asked = given.is_set("config-file");
-    let path = if asked { given.text("config-file") } else { "/etc/estiva/daemon.json" };
+    let path = if asked {
+        given.text("config-file")
+    } else {
+        "/etc/estiva/daemon.json"
+    };
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !asked => {
+            return Ok(BTreeMap::new());
+        }
         Err(error) => bail!("unable to configure the daemon with file {path}: {error}"),
     };
     let map: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text)
@@ -167,7 +270,9 @@ fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
 }
 
 fn build(source: &Source) -> Result<Options> {
-    let path = |flag: &str, default: &str| PathBuf::from(source.text(flag).unwrap_or_else(|| default.into()));
+    let path = |flag: &str, default: &str| {
+        PathBuf::from(source.text(flag).unwrap_or_else(|| default.into()))
+    };
     let data_root = absolute(path("data-root", "/var/lib/estiva"))?;
     let exec_root = absolute(path("exec-root", "/run/estiva"))?;
     let mut engine = engine::Options::new(data_root, exec_root.clone());
@@ -192,14 +297,23 @@ fn build(source: &Source) -> Result<Options> {
     engine.seccomp_profile = seccomp(source)?;
     let mut hosts = source.list("host", "hosts");
     if hosts.is_empty() {
-        hosts.push(format!("unix://{}", exec_root.join("estiva.sock").display()));
+        hosts.push(format!(
+            "unix://{}",
+            exec_root.join("estiva.sock").display()
+        ));
     }
-    let pidfile = source.text("pidfile").map_or_else(|| exec_root.join("estiva.pid"), PathBuf::from);
+    let pidfile = source
+        .text("pidfile")
+        .map_or_else(|| exec_root.join("estiva.pid"), PathBuf::from);
     Ok(Options {
         engine,
         hosts,
         pidfile,
-        group: source.text("group").filter(|g| !g.is_empty()).map(|g| group(&g)).transpose()?,
+        group: source
+            .text("group")
+            .filter(|g| !g.is_empty())
+            .map(|g| group(&g))
+            .transpose()?,
         log_level: source.text("log-level").unwrap_or_else(|| "info".into()),
         log_json: source.text("log-format").as_deref() == Some("json"),
         background: source.on("background"),
@@ -215,9 +329,16 @@ fn logs_are_valid(engine: &engine::Options) -> Result<()> {
 }
 
 fn pairs(source: &Source) -> BTreeMap<String, String> {
-    let from_file = source.file.get("log-opts").and_then(serde_json::Value::as_object);
+    let from_file = source
+        .file
+        .get("log-opts")
+        .and_then(serde_json::Value::as_object);
     let mut map: BTreeMap<String, String> = from_file
-        .map(|o| o.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+        .map(|o| {
+            o.iter()
+                .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+                .collect()
+        })
         .unwrap_or_default();
     for pair in source.given.list("log-opt") {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -233,12 +354,22 @@ fn ulimits(source: &Source) -> Result<Vec<(String, i64, i64)>> {
         let bad = || format!("invalid ulimit argument: {text}");
         let (name, limits) = text.split_once('=').with_context(bad)?;
         let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
-        list.push((name.to_owned(), soft.parse().with_context(bad)?, hard.parse().with_context(bad)?));
+        list.push((
+            name.to_owned(),
+            soft.parse().with_context(bad)?,
+            hard.parse().with_context(bad)?,
+        ));
     }
-    if let Some(map) = source.file.get("default-ulimits").and_then(serde_json::Value::as_object) {
+    if let Some(map) = source
+        .file
+        .get("default-ulimits")
+        .and_then(serde_json::Value::as_object)
+    {
         for (name, limit) in map {
             let number = |key: &str| limit.get(key).and_then(serde_json::Value::as_i64);
-            let (soft, hard) = number("Soft").zip(number("Hard")).with_context(|| format!("default-ulimits: {name}"))?;
+            let (soft, hard) = number("Soft")
+                .zip(number("Hard"))
+                .with_context(|| format!("default-ulimits: {name}"))?;
             list.push((name.clone(), soft, hard));
         }
     }
@@ -249,7 +380,9 @@ fn seccomp(source: &Source) -> Result<Option<String>> {
     match source.text("seccomp-profile").as_deref() {
         None | Some("" | "builtin") => Ok(None),
         Some("unconfined") => Ok(Some("unconfined".into())),
-        Some(path) => Ok(Some(fs::read_to_string(path).with_context(|| format!("read seccomp profile {path}"))?)),
+        Some(path) => Ok(Some(
+            fs::read_to_string(path).with_context(|| format!("read seccomp profile {path}"))?,
+        )),
     }
 }
 
@@ -289,7 +422,11 @@ mod tests {
     #[test]
     fn the_file_is_read_and_contradictions_are_refused() {
         let file = std::env::temp_dir().join(format!("estiva-config-{}.json", std::process::id()));
-        fs::write(&file, r#"{"hosts": ["unix:///x"], "log-opts": {"max-size": "1m"}, "debug": true}"#).expect("written");
+        fs::write(
+            &file,
+            r#"{"hosts": ["unix:///x"], "log-opts": {"max-size": "1m"}, "debug": true}"#,
+        )
+        .expect("written");
         let config = file.to_str().expect("text");
         let options = parsed(&["--config-file", config]).expect("valid");
         assert_eq!(options.hosts, ["unix:///x"]);
@@ -298,12 +435,20 @@ mod tests {
         fs::write(&file, r#"{"bogus": 1}"#).expect("written");
         assert!(parsed(&["--config-file", config]).is_err());
         fs::remove_file(&file).expect("removed");
-        assert!(parsed(&["--config-file", config]).is_err(), "a named file must be there");
+        assert!(
+            parsed(&["--config-file", config]).is_err(),
+            "a named file must be there"
+        );
     }
 
     #[test]
     fn bad_words_are_refused() {
-        for words in [&["--bogus"][..], &["extra"], &["--default-ulimit", "x"], &["--log-opt", "nope=1"]] {
+        for words in [
+            &["--bogus"][..],
+            &["extra"],
+            &["--default-ulimit", "x"],
+            &["--log-opt", "nope=1"],
+        ] {
             assert!(parsed(words).is_err(), "{words:?}");
         }
     }

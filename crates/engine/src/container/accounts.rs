@@ -31,7 +31,9 @@ pub(crate) fn of_stopped(shared: &Shared, record: &Record) -> Result<Accounts> {
 }
 
 fn of_view(shared: &Shared, id: &str) -> Result<Accounts> {
-    let root = shared.snapshots.mount_view(snapshot::View::WritableReadOnly(id))?;
+    let root = shared
+        .snapshots
+        .mount_view(snapshot::View::WritableReadOnly(id))?;
     read(root.as_fd())
 }
 
@@ -44,19 +46,32 @@ pub(crate) fn of_running(pid: i32) -> Result<Accounts> {
 /// The root folder of a process, to resolve paths in.
 pub(crate) fn root_of(pid: i32) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/root");
-    rustix::fs::openat(CWD, &path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| Error::file("open", path, e.into()))
+    rustix::fs::openat(
+        CWD,
+        &path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|e| Error::file("open", path, e.into()))
 }
 
 fn read(root: BorrowedFd<'_>) -> Result<Accounts> {
     let text = |path: &'static str| match read_file(root, path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             Ok(String::new())
         }
         Err(e) => Err(Error::file("read the container's", path, e)),
     };
-    Ok(Accounts { passwd: text("etc/passwd")?, group: text("etc/group")? })
+    Ok(Accounts {
+        passwd: text("etc/passwd")?,
+        group: text("etc/group")?,
+    })
 }
 
 fn read_file(root: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
@@ -66,12 +81,18 @@ fn read_file(root: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
     let fd = openat2(root, path, flags, Mode::empty(), resolve)?;
     let meta = rustix::fs::fstat(&fd)?;
     if FileType::from_raw_mode(meta.st_mode) != FileType::RegularFile {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a regular file",
+        ));
     }
     let mut bytes = Vec::new();
     File::from(fd).take(CAP + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > CAP {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 1 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "larger than 1 MiB",
+        ));
     }
     Ok(bytes)
 }
@@ -85,11 +106,18 @@ const CACHED: usize = 64;
 
 impl Cache {
     fn get(&self, chain: &str) -> Option<Accounts> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(chain).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(chain)
+            .cloned()
     }
 
     fn put(&self, chain: &str, accounts: &Accounts) {
-        let mut map = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut map = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if map.len() >= CACHED {
             map.clear();
         }

@@ -80,8 +80,16 @@ pub(crate) struct Actor {
 
 impl Actor {
     /// Makes the actor of a container and the handle to it; `shim` is the connection to a shim that survived a former daemon.
-    pub(crate) fn new(shared: Arc<Shared>, record: Record, shim: Option<Control>) -> (Self, Handle) {
-        let view = View { record: Arc::new(record.clone()), health: None, execs: Vec::new() };
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        record: Record,
+        shim: Option<Control>,
+    ) -> (Self, Handle) {
+        let view = View {
+            record: Arc::new(record.clone()),
+            health: None,
+            execs: Vec::new(),
+        };
         let (handle, inbox) = Handle::new(view);
         let health = health::Watch::new(&record);
         let actor = Self {
@@ -123,7 +131,7 @@ impl Actor {
 
     async fn take(&mut self, command: Command) {
         match command {
-            Command::Start { reply, .. } => self.start(reply).await,
+            Command::Start { reply } => self.start(reply).await,
             Command::Stop { options, reply } => self.stop(options, reply).await,
             Command::Restart { options, reply } => self.restart(options, reply).await,
             Command::Kill { signal, reply } => self.kill(signal, reply).await,
@@ -139,14 +147,23 @@ impl Actor {
             Command::Rename { name, reply } => answer(reply, self.rename(name)),
             Command::Update { update, reply } => answer(reply, self.update(*update).await),
             Command::Attach { attach, reply } => answer(reply, self.attach(attach).await),
-            Command::Resize { height, width, reply } => answer(reply, self.resize(height, width).await),
+            Command::Resize {
+                height,
+                width,
+                reply,
+            } => answer(reply, self.resize(height, width).await),
             Command::Wait { condition, reply } => {
                 let waiter = self.wait(condition);
                 answer(reply, Ok(waiter));
             }
             Command::ExecCreate { config, reply } => answer(reply, self.exec_create(*config)),
             Command::ExecStart { id, start, reply } => self.exec_start(id, start, reply).await,
-            Command::ExecResize { id, height, width, reply } => {
+            Command::ExecResize {
+                id,
+                height,
+                width,
+                reply,
+            } => {
                 answer(reply, self.exec_resize(id, height, width).await);
             }
             Command::ExecInspect { id, reply } => answer(reply, self.exec_inspect(&id)),
@@ -169,6 +186,9 @@ impl Actor {
                     self.tell("detach", []);
                 }
             }
+            Ok(Some(ShimEvent::LogFailed { message })) => {
+                tracing::error!(container = %self.record.id, message, "the log cannot be written");
+            }
             Ok(Some(ShimEvent::Hello { .. })) => {}
             Ok(None) | Err(_) => self.shim_lost().await,
         }
@@ -176,7 +196,11 @@ impl Actor {
 
     fn deadline(&self) -> Instant {
         let far = || Instant::now() + Duration::from_secs(86_400);
-        [self.kill_at, self.restart_at, self.health.next()].into_iter().flatten().min().unwrap_or_else(far)
+        [self.kill_at, self.restart_at, self.health.next()]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or_else(far)
     }
 
     async fn on_time(&mut self) {
@@ -209,8 +233,9 @@ impl Actor {
     /// Answers the waits for these conditions.
     fn answer_waits(&mut self, conditions: &[WaitCondition], error: Option<&str>) {
         let outcome = self.outcome(error);
-        let (answered, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waits).into_iter().partition(|(c, _)| conditions.contains(c));
+        let (answered, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waits)
+            .into_iter()
+            .partition(|(c, _)| conditions.contains(c));
         self.waits = rest;
         for (_, tell) in answered {
             let _ = tell.send(outcome.clone());
@@ -218,7 +243,10 @@ impl Actor {
     }
 
     fn outcome(&self, error: Option<&str>) -> WaitOutcome {
-        WaitOutcome { code: i64::from(self.record.exit_code), error: error.map(str::to_owned) }
+        WaitOutcome {
+            code: i64::from(self.record.exit_code),
+            error: error.map(str::to_owned),
+        }
     }
 
     /// Shows the world the present state.
@@ -226,7 +254,12 @@ impl Actor {
         let view = View {
             record: Arc::new(self.record.clone()),
             health: self.health.shown(),
-            execs: self.execs.iter().filter(|(_, e)| e.is_listed()).map(|(id, _)| id.clone()).collect(),
+            execs: self
+                .execs
+                .iter()
+                .filter(|(_, e)| e.is_listed())
+                .map(|(id, _)| id.clone())
+                .collect(),
         };
         self.inbox.view.send_replace(view);
     }
@@ -244,12 +277,17 @@ impl Actor {
     }
 
     /// Tells an event of this container.
-    pub(in crate::container) fn tell<const N: usize>(&self, action: &str, extra: [(&str, String); N]) {
+    pub(in crate::container) fn tell<const N: usize>(
+        &self,
+        action: &str,
+        extra: [(&str, String); N],
+    ) {
         let mut attributes: BTreeMap<String, String> = self.record.config.labels.clone();
         attributes.insert("image".into(), self.record.config.image.clone());
         attributes.insert("name".into(), self.record.name.clone());
         attributes.extend(extra.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        self.shared.tell("container", action, &self.record.id, attributes);
+        self.shared
+            .tell("container", action, &self.record.id, attributes);
     }
 
     fn folder(&self) -> PathBuf {

@@ -2,7 +2,9 @@
 
 use tokio::sync::oneshot;
 
-use super::request::{Attach, RemoveOptions, Started, StopOptions, Stopped, Update, WaitCondition, WaitOutcome};
+use super::request::{
+    Attach, RemoveOptions, Started, StopOptions, Stopped, Update, WaitCondition, WaitOutcome,
+};
 use crate::error::Result;
 use crate::exec::{ExecConfig, ExecStart, ExecView};
 
@@ -12,22 +14,71 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 /// One command; the actor takes them in order and never waits inside one.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Start { detach_keys: Option<String>, reply: Reply<Started> },
-    Stop { options: StopOptions, reply: Reply<Stopped> },
-    Restart { options: StopOptions, reply: Reply<()> },
-    Kill { signal: Option<String>, reply: Reply<()> },
-    Pause { reply: Reply<()> },
-    Unpause { reply: Reply<()> },
-    Remove { options: RemoveOptions, reply: Reply<()> },
-    Rename { name: String, reply: Reply<String> },
-    Update { update: Box<Update>, reply: Reply<Vec<String>> },
-    Attach { attach: Attach, reply: Reply<()> },
-    Resize { height: u16, width: u16, reply: Reply<()> },
-    Wait { condition: WaitCondition, reply: Reply<Waiter> },
-    ExecCreate { config: Box<ExecConfig>, reply: Reply<String> },
-    ExecStart { id: String, start: ExecStart, reply: Reply<()> },
-    ExecResize { id: String, height: u16, width: u16, reply: Reply<()> },
-    ExecInspect { id: String, reply: Reply<ExecView> },
+    Start {
+        reply: Reply<Started>,
+    },
+    Stop {
+        options: StopOptions,
+        reply: Reply<Stopped>,
+    },
+    Restart {
+        options: StopOptions,
+        reply: Reply<()>,
+    },
+    Kill {
+        signal: Option<String>,
+        reply: Reply<()>,
+    },
+    Pause {
+        reply: Reply<()>,
+    },
+    Unpause {
+        reply: Reply<()>,
+    },
+    Remove {
+        options: RemoveOptions,
+        reply: Reply<()>,
+    },
+    Rename {
+        name: String,
+        reply: Reply<String>,
+    },
+    Update {
+        update: Box<Update>,
+        reply: Reply<Vec<String>>,
+    },
+    Attach {
+        attach: Attach,
+        reply: Reply<()>,
+    },
+    Resize {
+        height: u16,
+        width: u16,
+        reply: Reply<()>,
+    },
+    Wait {
+        condition: WaitCondition,
+        reply: Reply<Waiter>,
+    },
+    ExecCreate {
+        config: Box<ExecConfig>,
+        reply: Reply<String>,
+    },
+    ExecStart {
+        id: String,
+        start: ExecStart,
+        reply: Reply<()>,
+    },
+    ExecResize {
+        id: String,
+        height: u16,
+        width: u16,
+        reply: Reply<()>,
+    },
+    ExecInspect {
+        id: String,
+        reply: Reply<ExecView>,
+    },
 }
 
 /// A registered wait.

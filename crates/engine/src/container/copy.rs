@@ -39,7 +39,10 @@ pub struct PutOptions {
 }
 
 fn missing(view: &View, path: &str) -> Error {
-    Error::NotFound(format!("Could not find the file {path} in container {}", view.record.name))
+    Error::NotFound(format!(
+        "Could not find the file {path} in container {}",
+        view.record.name
+    ))
 }
 
 fn open_failed(view: &View, path: &str, error: rustix::io::Errno) -> Error {
@@ -55,7 +58,11 @@ impl Engine {
     /// # Errors
     /// No such container, no such path.
     pub async fn stat_path(&self, target: &str, path: &str) -> Result<PathStat> {
-        let (view, shared, path) = (self.container(target)?, self.shared.clone(), path.to_owned());
+        let (view, shared, path) = (
+            self.container(target)?,
+            self.shared.clone(),
+            path.to_owned(),
+        );
         blocking::run("path lookup", move || {
             let root = rootfs::open(&shared, &view.record, false)?;
             stat(root.as_fd(), &path).map_err(|e| open_failed(&view, &path, e))
@@ -68,7 +75,11 @@ impl Engine {
     /// # Errors
     /// No such container, no such path.
     pub async fn get_archive(&self, target: &str, path: &str) -> Result<(PathStat, Chunks)> {
-        let (view, shared, path) = (self.container(target)?, self.shared.clone(), path.to_owned());
+        let (view, shared, path) = (
+            self.container(target)?,
+            self.shared.clone(),
+            path.to_owned(),
+        );
         let (root, stat, path) = blocking::run("path lookup", move || {
             let root = rootfs::open(&shared, &view.record, false)?;
             let stat = stat(root.as_fd(), &path).map_err(|e| open_failed(&view, &path, e))?;
@@ -77,14 +88,21 @@ impl Engine {
         .await?;
         // `/dir/.` means the contents: the entries are named `./…`, as Docker names them.
         let contents = path.ends_with("/.") || path == ".";
-        let name = if contents { b".".to_vec() } else { stat.name.as_bytes().to_vec() };
+        let name = if contents {
+            b".".to_vec()
+        } else {
+            stat.name.as_bytes().to_vec()
+        };
         let name = if name == b"/" { b".".to_vec() } else { name };
         let include = archive::pack::Include {
             path: path.trim_start_matches('/').as_bytes().to_vec(),
             name,
             follow: path.ends_with('/') || contents,
         };
-        let options = PackOptions { include: vec![include], ..PackOptions::default() };
+        let options = PackOptions {
+            include: vec![include],
+            ..PackOptions::default()
+        };
         let (mut writer, chunks) = outward();
         tokio::task::spawn_blocking(move || match pack(root.as_fd(), &options, &mut writer) {
             Ok(_) => drop(writer),
@@ -104,14 +122,24 @@ impl Engine {
         options: PutOptions,
         archive: impl Read + Send + 'static,
     ) -> Result<()> {
-        let (view, shared, path) = (self.container(target)?, self.shared.clone(), path.to_owned());
+        let (view, shared, path) = (
+            self.container(target)?,
+            self.shared.clone(),
+            path.to_owned(),
+        );
         blocking::run("copy", move || {
             if view.record.host.readonly_rootfs && !is_in_writable_mount(&view, &path) {
-                return Err(Error::Invalid("container rootfs is marked read-only".into()));
+                return Err(Error::Invalid(
+                    "container rootfs is marked read-only".into(),
+                ));
             }
             let root = rootfs::open(&shared, &view.record, true)?;
-            let folder =
-                in_root::open(root.as_fd(), path.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+            let folder = in_root::open(
+                root.as_fd(),
+                path.as_bytes(),
+                OFlags::RDONLY | OFlags::DIRECTORY,
+                Mode::empty(),
+            );
             let folder = match folder {
                 Err(rustix::io::Errno::NOTDIR) => {
                     return Err(Error::Invalid("extraction point is not a directory".into()));
@@ -140,13 +168,17 @@ impl Engine {
         let (view, shared) = (self.container(target)?, self.shared.clone());
         let root = blocking::run("export", move || {
             // Without what is mounted over it, as in Docker: volumes are not part of the container.
-            Ok(shared.snapshots.mount_view(snapshot::View::WritableReadOnly(&view.record.id))?)
+            Ok(shared
+                .snapshots
+                .mount_view(snapshot::View::WritableReadOnly(&view.record.id))?)
         })
         .await?;
         let (mut writer, chunks) = outward();
-        tokio::task::spawn_blocking(move || match pack(root.as_fd(), &PackOptions::default(), &mut writer) {
-            Ok(_) => drop(writer),
-            Err(error) => writer.fail(std::io::Error::other(fault::chain(&error))),
+        tokio::task::spawn_blocking(move || {
+            match pack(root.as_fd(), &PackOptions::default(), &mut writer) {
+                Ok(_) => drop(writer),
+                Err(error) => writer.fail(std::io::Error::other(fault::chain(&error))),
+            }
         });
         Ok(chunks)
     }
@@ -163,7 +195,10 @@ impl Engine {
                 Some(chain) => Some(shared.snapshots.mount_view(snapshot::View::Layer(chain))?),
                 None => None,
             };
-            Ok(archive::changes(upper.as_fd(), lower.as_ref().map(AsFd::as_fd))?)
+            Ok(archive::changes(
+                upper.as_fd(),
+                lower.as_ref().map(AsFd::as_fd),
+            )?)
         })
         .await
     }
@@ -177,24 +212,32 @@ fn stat(root: std::os::fd::BorrowedFd<'_>, path: &str) -> rustix::io::Result<Pat
     let link_target = if is_link {
         let target = in_root::read_link(root, path.as_bytes())?;
         let target = std::ffi::OsStr::from_bytes(&target);
-        let parent = std::path::Path::new(path).parent().unwrap_or(std::path::Path::new("/"));
+        let parent = std::path::Path::new(path)
+            .parent()
+            .unwrap_or(std::path::Path::new("/"));
         parent.join(target).to_string_lossy().into_owned()
     } else {
         String::new()
     };
     let trimmed = path.trim_end_matches("/.").trim_end_matches('/');
-    let name = std::path::Path::new(trimmed).file_name().map_or("/".into(), |n| n.to_string_lossy().into_owned());
+    let name = std::path::Path::new(trimmed)
+        .file_name()
+        .map_or("/".into(), |n| n.to_string_lossy().into_owned());
     Ok(PathStat {
         name,
         size: found.st_size,
         mode: found.st_mode,
-        modified_unix_nanos: found.st_mtime * 1_000_000_000 + i64::try_from(found.st_mtime_nsec).unwrap_or(0),
+        modified_unix_nanos: found.st_mtime * 1_000_000_000
+            + i64::try_from(found.st_mtime_nsec).unwrap_or(0),
         link_target,
     })
 }
 
 fn is_in_writable_mount(view: &View, path: &str) -> bool {
-    view.record.mounts.iter().any(|m| m.writable && std::path::Path::new(path).starts_with(&m.destination))
+    view.record
+        .mounts
+        .iter()
+        .any(|m| m.writable && std::path::Path::new(path).starts_with(&m.destination))
 }
 
 /// The numeric user of a container, when it is given by number.

@@ -25,7 +25,8 @@ impl Engine {
     /// No such image; the name is taken; a request that contradicts itself or this host. Nothing is left behind.
     pub async fn create(&self, new: NewContainer) -> Result<Created> {
         let shared = self.shared.clone();
-        let (record, warnings) = blocking::run("container creation", move || create(&shared, new)).await?;
+        let (record, warnings) =
+            blocking::run("container creation", move || create(&shared, new)).await?;
         let id = record.id.clone();
         let (actor, handle) = Actor::new(self.shared.clone(), record, None);
         self.shared.containers.add(handle);
@@ -38,7 +39,9 @@ impl Engine {
 fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<String>)> {
     let mut warnings = Vec::new();
     if new.config.image.is_empty() {
-        return Err(Error::Invalid("no image specified: name one, such as hello".into()));
+        return Err(Error::Invalid(
+            "no image specified: name one, such as hello".into(),
+        ));
     }
     let image = shared.images.obtain(&new.config.image)?;
     check_platform(new.platform.as_deref(), &image)?;
@@ -49,7 +52,10 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
     let inherited = inherited(shared, &new.host)?;
     let planned = mounts::plan(&new.config, &new.host, inherited)?;
     let (log_driver, log_options) = log_of(shared, &new.host)?;
-    if new.config.hostname.is_empty() && new.host.uts_mode != "host" && new.host.network_mode != "host" {
+    if new.config.hostname.is_empty()
+        && new.host.uts_mode != "host"
+        && new.host.network_mode != "host"
+    {
         new.config.hostname = id[..12].to_owned();
     }
     let name = reserve(&shared.containers, new.name.as_deref(), &id)?;
@@ -86,8 +92,15 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
 /// Makes what the record says, the record itself last: a crash before leaves only what start-up removes.
 fn make(shared: &Shared, record: &mut Record) -> Result<()> {
     let folder = shared.container_folder(&record.id);
-    fs::DirBuilder::new().mode(0o700).create(&folder).map_err(|e| Error::file("create", &folder, e))?;
-    shared.snapshots.create_writable(&record.id, record.chain.as_deref(), !record.is_ephemeral())?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .map_err(|e| Error::file("create", &folder, e))?;
+    shared.snapshots.create_writable(
+        &record.id,
+        record.chain.as_deref(),
+        !record.is_ephemeral(),
+    )?;
     volumes::make(shared, record)?;
     files::write(shared, record, &folder)?;
     record.write(&folder)?;
@@ -102,7 +115,10 @@ fn unmake(shared: &Shared, record: &Record) {
     if shared.snapshots.has_writable(&record.id)
         && let Err(error) = shared.snapshots.remove_writable(&record.id)
     {
-        tracing::warn!(error = fault::chain(&error), "writable layer of a failed creation stays until the next start");
+        tracing::warn!(
+            error = fault::chain(&error),
+            "writable layer of a failed creation stays until the next start"
+        );
     }
     let _ = fs::remove_dir_all(shared.container_folder(&record.id));
     shared.containers.release(&record.name);
@@ -110,7 +126,9 @@ fn unmake(shared: &Shared, record: &Record) {
 
 fn reserve(registry: &Registry, asked: Option<&str>, id: &str) -> Result<String> {
     if let Some(name) = asked.filter(|n| !n.is_empty()) {
-        let name: ids::ContainerName = name.parse().map_err(|e: ids::Error| Error::Invalid(e.to_string()))?;
+        let name: ids::ContainerName = name
+            .parse()
+            .map_err(|e: ids::Error| Error::Invalid(e.to_string()))?;
         registry.reserve(name.as_str(), id)?;
         return Ok(name.as_str().to_owned());
     }
@@ -127,9 +145,17 @@ fn reserve(registry: &Registry, asked: Option<&str>, id: &str) -> Result<String>
 
 /// What the image says, where the user said nothing.
 fn merge(config: &mut ContainerConfig, image: &oci::image::Execution) {
-    let own = |v: &String| v.split_once('=').map_or(v.clone(), |(name, _)| name.to_owned());
+    let own = |v: &String| {
+        v.split_once('=')
+            .map_or(v.clone(), |(name, _)| name.to_owned())
+    };
     let asked: Vec<String> = config.env.iter().map(own).collect();
-    let mut env: Vec<String> = image.env.iter().filter(|v| !asked.contains(&own(v))).cloned().collect();
+    let mut env: Vec<String> = image
+        .env
+        .iter()
+        .filter(|v| !asked.contains(&own(v)))
+        .cloned()
+        .collect();
     env.append(&mut config.env);
     config.env = env;
     match &config.entrypoint {
@@ -157,7 +183,10 @@ fn merge(config: &mut ContainerConfig, image: &oci::image::Execution) {
         config.shell = image.shell.clone().map(Into::into);
     }
     for (name, value) in &image.labels {
-        config.labels.entry(name.clone()).or_insert_with(|| value.clone());
+        config
+            .labels
+            .entry(name.clone())
+            .or_insert_with(|| value.clone());
     }
     for volume in &image.volumes {
         config.volumes.entry(volume.clone()).or_default();
@@ -206,7 +235,12 @@ fn complete(host: &mut HostConfig, shared: &Shared, warnings: &mut Vec<String>) 
     if host.memory_needs_swap() {
         host.resources.memory_swap = host.resources.memory.saturating_mul(2);
     }
-    if shared.options.no_new_privileges && !host.security_opt.iter().any(|o| o.starts_with("no-new-privileges")) {
+    if shared.options.no_new_privileges
+        && !host
+            .security_opt
+            .iter()
+            .any(|o| o.starts_with("no-new-privileges"))
+    {
         host.security_opt.push("no-new-privileges".into());
     }
     match host.network_mode.as_str() {
@@ -258,7 +292,9 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
     }
     for variable in &config.env {
         if variable.is_empty() || variable.starts_with('=') {
-            return Err(Error::Invalid(format!("invalid environment variable: {variable}")));
+            return Err(Error::Invalid(format!(
+                "invalid environment variable: {variable}"
+            )));
         }
     }
     if !config.stop_signal.is_empty() {
@@ -266,10 +302,15 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
     }
     let policy = policy_of(&host.restart_policy)?;
     if host.auto_remove && policy != RestartPolicy::No {
-        return Err(Error::Invalid("can't create 'AutoRemove' container with restart policy".into()));
+        return Err(Error::Invalid(
+            "can't create 'AutoRemove' container with restart policy".into(),
+        ));
     }
     if !["", "runc", "estiva", "io.containerd.runc.v2"].contains(&host.runtime.as_str()) {
-        return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", host.runtime)));
+        return Err(Error::Invalid(format!(
+            "unknown or invalid runtime name: {}",
+            host.runtime
+        )));
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
         return Err(Error::Invalid(format!(
@@ -278,7 +319,9 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
         )));
     }
     if !config.hostname.is_empty() && host.uts_mode == "host" {
-        return Err(Error::Invalid("conflicting options: hostname and the UTS mode".into()));
+        return Err(Error::Invalid(
+            "conflicting options: hostname and the UTS mode".into(),
+        ));
     }
     if !host.storage_opt.is_empty() {
         return Err(Error::Invalid(
@@ -289,8 +332,12 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
 }
 
 fn check_platform(asked: Option<&str>, image: &image::Image) -> Result<()> {
-    let Some(asked) = asked.filter(|p| !p.is_empty()) else { return Ok(()) };
-    let wanted: oci::Platform = asked.parse().map_err(|e: oci::PlatformError| Error::Invalid(e.to_string()))?;
+    let Some(asked) = asked.filter(|p| !p.is_empty()) else {
+        return Ok(());
+    };
+    let wanted: oci::Platform = asked
+        .parse()
+        .map_err(|e: <oci::Platform as std::str::FromStr>::Err| Error::Invalid(e.to_string()))?;
     if wanted.accepts(&image.platform()) {
         return Ok(());
     }
@@ -336,7 +383,8 @@ fn log_of(shared: &Shared, host: &HostConfig) -> Result<LogChoice> {
 /// # Errors
 /// [`Error::Invalid`] in Docker's words.
 pub(crate) fn policy_of(asked: &api::container::RestartPolicy) -> Result<RestartPolicy> {
-    RestartPolicy::from_parts(&asked.name, asked.maximum_retry_count).map_err(|e| Error::Invalid(e.to_string()))
+    RestartPolicy::from_parts(&asked.name, asked.maximum_retry_count)
+        .map_err(|e| Error::Invalid(e.to_string()))
 }
 
 /// A bind's source is there, or is made when the user's form asks for that.
@@ -350,7 +398,8 @@ pub(crate) fn require_source(mount: &MountRecord) -> Result<()> {
             mount.source.display()
         )));
     }
-    fs::create_dir_all(&mount.source).map_err(|e| Error::file("create the bind source", &mount.source, e))
+    fs::create_dir_all(&mount.source)
+        .map_err(|e| Error::file("create the bind source", &mount.source, e))
 }
 
 /// Writes a file of ours in a container's folder.

@@ -14,16 +14,26 @@ use crate::error::{Error, Result};
 /// A bad `--add-host`; a file that cannot be written.
 pub(crate) fn write(shared: &Shared, record: &Record, folder: &Path) -> Result<()> {
     let own = crate::spec::namespaces::hostname(record, &shared.host.name());
-    let name = if own.is_empty() { shared.host.name() } else { own };
+    let name = if own.is_empty() {
+        shared.host.name()
+    } else {
+        own
+    };
     let domain = &record.config.domainname;
-    let full = if domain.is_empty() { name.clone() } else { format!("{name}.{domain}") };
+    let full = if domain.is_empty() {
+        name.clone()
+    } else {
+        format!("{name}.{domain}")
+    };
     put(folder, "hostname", &format!("{full}\n"))?;
     put(folder, "hosts", &hosts(record, &full, &name)?)?;
     put(folder, "resolv.conf", &resolv_conf(record))
 }
 
 fn hosts(record: &Record, full: &str, name: &str) -> Result<String> {
-    let host_file = (record.host.network_mode == "host").then(|| fs::read_to_string("/etc/hosts").ok()).flatten();
+    let host_file = (record.host.network_mode == "host")
+        .then(|| fs::read_to_string("/etc/hosts").ok())
+        .flatten();
     let mut text = host_file.unwrap_or_else(|| {
         let names = if full == name { name.to_owned() } else { format!("{full} {name}") };
         format!(
@@ -38,10 +48,16 @@ fn hosts(record: &Record, full: &str, name: &str) -> Result<String> {
             .ok_or_else(|| Error::Invalid(format!("bad format for add-host: {extra:?}")))?;
         let address = address.trim_matches(['[', ']']);
         if address != "host-gateway" && address.parse::<std::net::IpAddr>().is_err() {
-            return Err(Error::Invalid(format!("invalid IP address in add-host: {address:?}")));
+            return Err(Error::Invalid(format!(
+                "invalid IP address in add-host: {address:?}"
+            )));
         }
         // Without a bridge the host's own loopback is the nearest there is.
-        let address = if address == "host-gateway" { "127.0.0.1" } else { address };
+        let address = if address == "host-gateway" {
+            "127.0.0.1"
+        } else {
+            address
+        };
         text.push_str(&format!("{address}\t{name}\n"));
     }
     Ok(text)
@@ -54,7 +70,10 @@ fn resolv_conf(record: &Record) -> String {
         if replaced {
             return String::new();
         }
-        base.lines().filter(|l| l.split_whitespace().next() == Some(word)).map(|l| format!("{l}\n")).collect()
+        base.lines()
+            .filter(|l| l.split_whitespace().next() == Some(word))
+            .map(|l| format!("{l}\n"))
+            .collect()
     };
     let mut text = keep("nameserver", !host.dns.is_empty());
     text.push_str(&keep("search", !host.dns_search.is_empty()));

@@ -31,7 +31,17 @@ impl Handle {
         let id: Arc<str> = view.record.id.as_str().into();
         let (to, commands) = mpsc::channel(QUEUE);
         let (publish, view) = watch::channel(view);
-        (Self { id, commands: to, view }, Inbox { commands, view: publish })
+        (
+            Self {
+                id,
+                commands: to,
+                view,
+            },
+            Inbox {
+                commands,
+                view: publish,
+            },
+        )
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -50,7 +60,10 @@ impl Handle {
 
     /// Sends a command without waiting for what comes of it.
     pub(crate) async fn send(&self, command: Command) -> Result<()> {
-        self.commands.send(command).await.map_err(|_| Error::Gone(self.id.to_string()))
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| Error::Gone(self.id.to_string()))
     }
 
     /// Sends the command that `make` builds around a reply, and waits for the reply.

@@ -1,6 +1,7 @@
 //! The log of a container for clients: as entries, and replayed into a stream before an attach.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 
 use tokio::sync::mpsc;
@@ -41,7 +42,8 @@ impl Engine {
             stderr: query.stderr,
             follow: query.follow,
         };
-        let mut reader = blocking::run("log reading", move || Ok(logs::Reader::open(&log, query)?)).await?;
+        let mut reader =
+            blocking::run("log reading", move || Ok(logs::Reader::open(&log, query)?)).await?;
         let (send, entries) = mpsc::channel(BACKLOG);
         let mut watch = handle.watch();
         if let Some(canceller) = reader.canceller() {
@@ -59,28 +61,37 @@ impl Engine {
                 }
             });
         }
-        let ended = move || {
-            !handle.view().record.state.is_running()
-        };
+        let ended = move || !handle.view().record.state.is_running();
         tokio::task::spawn_blocking(move || {
-            let read = reader.drain(
-                |entry| send.blocking_send(Ok(entry.clone())).is_ok(),
-                ended,
-            );
+            let read = reader.drain(ended, |entry| match send.blocking_send(Ok(entry.clone())) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            });
             if let Err(error) = read {
                 let _ = send.blocking_send(Err(error.into()));
             }
         });
-        Ok(LogStream { tty: view.record.config.tty, entries })
+        Ok(LogStream {
+            tty: view.record.config.tty,
+            entries,
+        })
     }
 }
 
 /// Writes the log so far into a client's stream: raw for a terminal, otherwise in stdcopy frames.
 pub(super) async fn replay(shared: &Shared, record: &Record, attach: &Attach) -> Result<()> {
-    let failed = |source| Error::Shim { peer: "client", id: record.id.clone(), source };
+    let failed = |source| Error::Shim {
+        peer: "client",
+        id: record.id.clone(),
+        source,
+    };
     let stream = attach.stream.try_clone().map_err(failed)?;
     let log = prepare::log_target(shared, record);
-    let query = logs::Query { stdout: attach.stdout, stderr: attach.stderr, ..logs::Query::default() };
+    let query = logs::Query {
+        stdout: attach.stdout,
+        stderr: attach.stderr,
+        ..logs::Query::default()
+    };
     let tty = record.config.tty;
     blocking::run("log replay", move || {
         let mut stream = UnixStream::from(stream);
@@ -93,7 +104,11 @@ pub(super) async fn replay(shared: &Shared, record: &Record, attach: &Attach) ->
             let mut frame = Vec::with_capacity(entry.line.len() + 8);
             if !tty {
                 frame.extend([number, 0, 0, 0]);
-                frame.extend(u32::try_from(entry.line.len()).unwrap_or(u32::MAX).to_be_bytes());
+                frame.extend(
+                    u32::try_from(entry.line.len())
+                        .unwrap_or(u32::MAX)
+                        .to_be_bytes(),
+                );
             }
             frame.extend_from_slice(&entry.line);
             // A client that has left is noticed by the attach that follows.

@@ -11,8 +11,22 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 const FILTERS: [&str; 16] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "label!", "name",
-    "network", "publish", "since", "status", "volume",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "label!",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
 ];
 
 impl Engine {
@@ -22,12 +36,23 @@ impl Engine {
     /// An unknown filter, or a filter that names what is not there.
     pub async fn list(&self, query: &ListQuery) -> Result<Vec<View>> {
         let filters = &query.filters;
-        filters.require_known(&FILTERS).map_err(|e| Error::Invalid(e.to_string()))?;
+        filters
+            .require_known(&FILTERS)
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         let mut views: Vec<View> = self.containers().all().iter().map(|h| h.view()).collect();
-        views.sort_by(|a, b| b.record.created_unix_nanos.cmp(&a.record.created_unix_nanos));
-        let every = query.all || query.limit.is_some() || filters.contains("status") || filters.contains("exited");
+        views.sort_by(|a, b| {
+            b.record
+                .created_unix_nanos
+                .cmp(&a.record.created_unix_nanos)
+        });
+        let every = query.all
+            || query.limit.is_some()
+            || filters.contains("status")
+            || filters.contains("exited");
         let edge = |key: &str| -> Result<Option<i64>> {
-            let Some(target) = filters.get(key).next() else { return Ok(None) };
+            let Some(target) = filters.get(key).next() else {
+                return Ok(None);
+            };
             Ok(Some(self.container(target)?.record.created_unix_nanos))
         };
         let (before, since) = (edge("before")?, edge("since")?);
@@ -37,7 +62,9 @@ impl Engine {
             (every || is_up(&v.record.state))
                 && before.is_none_or(|edge| created < edge)
                 && since.is_none_or(|edge| created > edge)
-                && ancestors.as_ref().is_none_or(|ids| ids.contains(&v.record.image_id))
+                && ancestors
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&v.record.image_id))
                 && passes(v, filters)
         });
         views.truncate(query.limit.unwrap_or(usize::MAX));
@@ -46,11 +73,19 @@ impl Engine {
 
     fn ancestors(&self, filters: &ids::Filters) -> Option<Vec<String>> {
         filters.contains("ancestor").then(|| {
-            let named = filters.get("ancestor").filter_map(|name| self.shared.images.resolve(name).ok());
+            let named = filters
+                .get("ancestor")
+                .filter_map(|name| self.shared.images.resolve(name).ok());
             named
                 .flat_map(|image| {
                     let mut family = vec![image.id.to_string()];
-                    family.extend(self.shared.images.children(&image.id).iter().map(|c| c.id.to_string()));
+                    family.extend(
+                        self.shared
+                            .images
+                            .children(&image.id)
+                            .iter()
+                            .map(|c| c.id.to_string()),
+                    );
                     family
                 })
                 .collect()
@@ -69,8 +104,15 @@ impl Engine {
                 .iter()
                 .map(|record| {
                     let writable = shared.snapshots.usage(&record.id).map_or(0, |u| u.bytes);
-                    let image = record.image_id.parse().ok().and_then(|id| shared.images.get(&id));
-                    Size { writable_bytes: writable, root_bytes: writable + image.map_or(0, |i| i.size()) }
+                    let image = record
+                        .image_id
+                        .parse()
+                        .ok()
+                        .and_then(|id| shared.images.get(&id));
+                    Size {
+                        writable_bytes: writable,
+                        root_bytes: writable + image.map_or(0, |i| i.size()),
+                    }
                 })
                 .collect())
         });
@@ -83,7 +125,10 @@ impl Engine {
 }
 
 fn is_up(state: &State) -> bool {
-    matches!(state, State::Running { .. } | State::Paused { .. } | State::Restarting { .. })
+    matches!(
+        state,
+        State::Running { .. } | State::Paused { .. } | State::Restarting { .. }
+    )
 }
 
 fn passes(view: &View, filters: &ids::Filters) -> bool {
@@ -100,14 +145,25 @@ fn passes(view: &View, filters: &ids::Filters) -> bool {
         })
         && filters.matches_labels("label", &labels)
         && !filters.excludes_labels("label!", &labels)
-        && filters.matches_any("health", |want| view.health.as_ref().map_or("none", |h| h.status.name()) == want)
-        && filters.matches_any("volume", |want| {
-            record.mounts.iter().any(|m| m.volume.as_deref() == Some(want) || m.destination == want)
+        && filters.matches_any("health", |want| {
+            view.health.as_ref().map_or("none", |h| h.status.name()) == want
         })
-        && filters.matches_any("network", |want| network_name(&record.host.network_mode) == want)
+        && filters.matches_any("volume", |want| {
+            record
+                .mounts
+                .iter()
+                .any(|m| m.volume.as_deref() == Some(want) || m.destination == want)
+        })
+        && filters.matches_any("network", |want| {
+            network_name(&record.host.network_mode) == want
+        })
         && filters.matches_any("publish", |_| false)
         && filters.matches_any("expose", |port| {
-            record.config.exposed_ports.keys().any(|p| p == port || p.split('/').next() == Some(port))
+            record
+                .config
+                .exposed_ports
+                .keys()
+                .any(|p| p == port || p.split('/').next() == Some(port))
         })
 }
 
@@ -126,7 +182,11 @@ fn matches_regex(pattern: &str, name: &str) -> bool {
     let body = start.unwrap_or(pattern);
     let end = body.strip_suffix('$');
     let body = end.unwrap_or(body);
-    let body = if start.is_some() { body.strip_prefix('/').unwrap_or(body) } else { body };
+    let body = if start.is_some() {
+        body.strip_prefix('/').unwrap_or(body)
+    } else {
+        body
+    };
     match (start.is_some(), end.is_some()) {
         (true, true) => name == body,
         (true, false) => name.starts_with(body),

@@ -7,14 +7,24 @@ use super::record::Record;
 /// The attributes of a container's log lines.
 pub(crate) fn of(record: &Record) -> BTreeMap<String, String> {
     let mut attrs = BTreeMap::new();
-    let words = |name: &str| record.log_options.get(name).map(|list| list.split(',').collect::<Vec<_>>());
+    let words = |name: &str| {
+        record
+            .log_options
+            .get(name)
+            .map(|list| list.split(',').collect::<Vec<_>>())
+    };
     for label in words("labels").unwrap_or_default() {
         if let Some(value) = record.config.labels.get(label) {
             attrs.insert(label.to_owned(), value.clone());
         }
     }
     for wanted in words("env").unwrap_or_default() {
-        let found = record.config.env.iter().filter_map(|v| v.split_once('=')).find(|(name, _)| *name == wanted);
+        let found = record
+            .config
+            .env
+            .iter()
+            .filter_map(|v| v.split_once('='))
+            .find(|(name, _)| *name == wanted);
         if let Some((name, value)) = found {
             attrs.insert(name.to_owned(), value.to_owned());
         }

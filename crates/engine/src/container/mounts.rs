@@ -10,7 +10,9 @@ use api::container::{ContainerConfig, HostConfig, Mount};
 use super::record::{MountKind, MountRecord};
 use crate::error::{Error, Result};
 
-const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+const PROPAGATIONS: [&str; 6] = [
+    "private", "rprivate", "shared", "rshared", "slave", "rslave",
+];
 
 /// A mount before its volume is made: `source` is empty for volumes.
 type Planned = MountRecord;
@@ -38,7 +40,10 @@ pub(crate) fn plan(
     let mut seen = BTreeSet::new();
     for mount in &explicit {
         if !seen.insert(mount.destination.clone()) {
-            return Err(Error::Invalid(format!("Duplicate mount point: {}", mount.destination)));
+            return Err(Error::Invalid(format!(
+                "Duplicate mount point: {}",
+                mount.destination
+            )));
         }
     }
     let mut list: BTreeMap<String, Planned> = BTreeMap::new();
@@ -88,7 +93,11 @@ fn tmpfs(destination: &str, options: &str) -> Planned {
         kind: MountKind::Tmpfs,
         anonymous: false,
         copy_up: false,
-        tmpfs_options: options.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect(),
+        tmpfs_options: options
+            .split(',')
+            .filter(|o| !o.is_empty())
+            .map(str::to_owned)
+            .collect(),
         ..volume(None, destination)
     }
 }
@@ -110,7 +119,10 @@ fn parse_bind(text: &str) -> Result<Planned> {
     let destination = clean_target(target)?;
     let mut mount = match source {
         "" => volume(None, &destination),
-        _ if source.starts_with('/') => MountRecord { create_source: true, ..bind(source, &destination) },
+        _ if source.starts_with('/') => MountRecord {
+            create_source: true,
+            ..bind(source, &destination)
+        },
         _ => volume(Some(volume_name(source)?), &destination),
     };
     mount.mode = mode.to_owned();
@@ -121,7 +133,9 @@ fn parse_bind(text: &str) -> Result<Planned> {
             "nocopy" if mount.kind == MountKind::Volume => mount.copy_up = false,
             // SELinux labels and macOS consistency: accepted, without effect where there is neither.
             "z" | "Z" | "consistent" | "cached" | "delegated" => {}
-            _ if PROPAGATIONS.contains(&word) && mount.kind == MountKind::Bind => mount.propagation = word.into(),
+            _ if PROPAGATIONS.contains(&word) && mount.kind == MountKind::Bind => {
+                mount.propagation = word.into()
+            }
             _ => return Err(Error::Invalid(format!("invalid mode: {mode}"))),
         }
     }
@@ -129,7 +143,12 @@ fn parse_bind(text: &str) -> Result<Planned> {
 }
 
 fn parse_mount(asked: &Mount) -> Result<Planned> {
-    let bad = |why: &str| Error::Invalid(format!("invalid mount config for type {:?}: {why}", asked.kind));
+    let bad = |why: &str| {
+        Error::Invalid(format!(
+            "invalid mount config for type {:?}: {why}",
+            asked.kind
+        ))
+    };
     if asked.target.is_empty() {
         return Err(bad("field Target must not be empty"));
     }
@@ -140,13 +159,19 @@ fn parse_mount(asked: &Mount) -> Result<Planned> {
                 return Err(bad("field Source must not be empty"));
             }
             if !asked.source.starts_with('/') {
-                return Err(bad(&format!("invalid mount path: '{}' mount path must be absolute", asked.source)));
+                return Err(bad(&format!(
+                    "invalid mount path: '{}' mount path must be absolute",
+                    asked.source
+                )));
             }
             let mut mount = bind(&asked.source, &destination);
             if let Some(options) = &asked.bind_options {
                 if !options.propagation.is_empty() {
                     if !PROPAGATIONS.contains(&options.propagation.as_str()) {
-                        return Err(bad(&format!("invalid propagation mode: {}", options.propagation)));
+                        return Err(bad(&format!(
+                            "invalid propagation mode: {}",
+                            options.propagation
+                        )));
                     }
                     mount.propagation.clone_from(&options.propagation);
                 }
@@ -157,7 +182,9 @@ fn parse_mount(asked: &Mount) -> Result<Planned> {
             mount
         }
         "volume" => {
-            let name = (!asked.source.is_empty()).then(|| volume_name(&asked.source)).transpose()?;
+            let name = (!asked.source.is_empty())
+                .then(|| volume_name(&asked.source))
+                .transpose()?;
             let mut mount = volume(name, &destination);
             if let Some(options) = &asked.volume_options {
                 mount.copy_up = !options.no_copy;
@@ -172,16 +199,25 @@ fn parse_mount(asked: &Mount) -> Result<Planned> {
             let mut mount = tmpfs(&destination, "");
             if let Some(options) = &asked.tmpfs_options {
                 if options.size_bytes > 0 {
-                    mount.tmpfs_options.push(format!("size={}", options.size_bytes));
+                    mount
+                        .tmpfs_options
+                        .push(format!("size={}", options.size_bytes));
                 }
                 if options.mode != 0 {
                     mount.tmpfs_options.push(format!("mode={:o}", options.mode));
                 }
-                mount.tmpfs_options.extend(options.options.iter().map(|pair| pair.join("=")));
+                mount
+                    .tmpfs_options
+                    .extend(options.options.iter().map(|pair| pair.join("=")));
             }
             mount
         }
-        _ => return Err(Error::Invalid(format!("mount type unknown: {:?}", asked.kind))),
+        _ => {
+            return Err(Error::Invalid(format!(
+                "mount type unknown: {:?}",
+                asked.kind
+            )));
+        }
     };
     mount.writable = !asked.read_only;
     Ok(mount)
@@ -215,7 +251,9 @@ fn clean_target(target: &str) -> Result<String> {
         }
     }
     if clean == Path::new("/") {
-        return Err(Error::Invalid("invalid specification: destination can't be '/'".into()));
+        return Err(Error::Invalid(
+            "invalid specification: destination can't be '/'".into(),
+        ));
     }
     Ok(clean.to_string_lossy().into_owned())
 }
@@ -257,25 +295,52 @@ mod tests {
 
     #[test]
     fn the_forms_of_v() {
-        let list = planned(&["/host:/a:ro,rshared", "data:/b", "/c", "data:/d:nocopy"]).expect("valid");
-        let of = |at: &str| list.iter().find(|m| m.destination == at).expect("planned").clone();
-        assert_eq!((of("/a").kind, of("/a").writable, &*of("/a").propagation), (MountKind::Bind, false, "rshared"));
-        assert_eq!((of("/b").kind, of("/b").volume.as_deref(), of("/b").copy_up), (MountKind::Volume, Some("data"), true));
+        let list =
+            planned(&["/host:/a:ro,rshared", "data:/b", "/c", "data:/d:nocopy"]).expect("valid");
+        let of = |at: &str| {
+            list.iter()
+                .find(|m| m.destination == at)
+                .expect("planned")
+                .clone()
+        };
+        assert_eq!(
+            (of("/a").kind, of("/a").writable, &*of("/a").propagation),
+            (MountKind::Bind, false, "rshared")
+        );
+        assert_eq!(
+            (of("/b").kind, of("/b").volume.as_deref(), of("/b").copy_up),
+            (MountKind::Volume, Some("data"), true)
+        );
         assert!(of("/c").anonymous);
         assert!(!of("/d").copy_up);
     }
 
     #[test]
     fn wrong_forms_are_refused() {
-        for bind in ["", ":", "a:b", "/a:/b:bogus", "/a:/", "x/y:/b", "/a:/b:ro:z", "a:/x"] {
+        for bind in [
+            "",
+            ":",
+            "a:b",
+            "/a:/b:bogus",
+            "/a:/",
+            "x/y:/b",
+            "/a:/b:ro:z",
+            "a:/x",
+        ] {
             assert!(planned(&[bind]).is_err(), "{bind:?}");
         }
-        assert!(planned(&["/a:/t", "/b:/t/"]).is_err(), "two mounts on one target");
+        assert!(
+            planned(&["/a:/t", "/b:/t/"]).is_err(),
+            "two mounts on one target"
+        );
     }
 
     #[test]
     fn targets_are_cleaned() {
-        assert_eq!(planned(&["/a:/x/../y//z/."]).expect("valid")[0].destination, "/y/z");
+        assert_eq!(
+            planned(&["/a:/x/../y//z/."]).expect("valid")[0].destination,
+            "/y/z"
+        );
     }
 
     #[test]
@@ -284,7 +349,10 @@ mod tests {
             volumes: [("/data".to_owned(), Default::default())].into(),
             ..ContainerConfig::default()
         };
-        let host = HostConfig { binds: vec!["/h:/data".into()], ..HostConfig::default() };
+        let host = HostConfig {
+            binds: vec!["/h:/data".into()],
+            ..HostConfig::default()
+        };
         let list = plan(&config, &host, Vec::new()).expect("valid");
         assert_eq!(list.len(), 1);
         assert_eq!(list[0].kind, MountKind::Bind);

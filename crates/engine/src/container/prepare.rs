@@ -29,9 +29,16 @@ pub(crate) use crate::spec::Joined;
 /// No such container, or it does not run.
 pub(crate) fn joined(shared: &Shared, host: &HostConfig) -> Result<Joined> {
     let pid_of = |option: &str, mode: &str| -> Result<Option<i32>> {
-        let Some(target) = mode.strip_prefix("container:") else { return Ok(None) };
+        let Some(target) = mode.strip_prefix("container:") else {
+            return Ok(None);
+        };
         let view = shared.containers.require(target)?.view();
-        let refused = || Error::Conflict(format!("cannot join {option} of a non running container: {}", view.record.id));
+        let refused = || {
+            Error::Conflict(format!(
+                "cannot join {option} of a non running container: {}",
+                view.record.id
+            ))
+        };
         view.record.state.pid().map(Some).ok_or_else(refused)
     };
     Ok(Joined {
@@ -59,7 +66,10 @@ pub(crate) fn launch(shared: &Shared, record: &Record, joined: Joined) -> Result
     remove_if_there(&exit_file)?;
     let launch = plan(shared, record, joined, run_dir.clone(), folder, exit_file)?;
     let path = run_dir.join("launch.json");
-    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record { path: path.clone(), source })?;
+    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
+        path: path.clone(),
+        source,
+    })?;
     fs::write(&path, bytes).map_err(|e| Error::file("write", &path, e))?;
     let (ours, theirs) = shim::client::pair()?;
     shared.spawner().spawn(&run_dir, theirs)?;
@@ -76,7 +86,11 @@ fn plan(
 ) -> Result<Launch> {
     let options = &shared.options;
     let facts = Facts {
-        user: user::resolve(&record.config.user, &record.host.group_add, &accounts::of_stopped(shared, record)?)?,
+        user: user::resolve(
+            &record.config.user,
+            &record.host.group_add,
+            &accounts::of_stopped(shared, record)?,
+        )?,
         joined,
         unified_cgroups: shared.host.unified_cgroups,
         own_capabilities: shared.host.capabilities.clone(),
@@ -95,7 +109,9 @@ fn plan(
         .and_then(|p| p.capabilities.as_ref())
         .map(|c| c.bounding.clone())
         .unwrap_or_default();
-    let seccomp_file = shared.seccomp.file(&Security::parse(&record.host)?, &bounding, options)?;
+    let seccomp_file = shared
+        .seccomp
+        .file(&Security::parse(&record.host)?, &bounding, options)?;
     Ok(Launch {
         id: record.id.clone(),
         run_dir,
@@ -133,7 +149,11 @@ fn shm_dir(shared: &Shared, record: &Record, run_dir: &Path) -> Result<Option<Pa
         "host" => Ok(Some("/dev/shm".into())),
         "shareable" => {
             let path = run_dir.join("shm");
-            let size = if host.shm_size > 0 { host.shm_size } else { shared.options.shm_size };
+            let size = if host.shm_size > 0 {
+                host.shm_size
+            } else {
+                shared.options.shm_size
+            };
             let mount = || -> io::Result<()> {
                 fs::create_dir(&path)?;
                 let flags = rustix::mount::MountFlags::NOSUID
@@ -141,7 +161,13 @@ fn shm_dir(shared: &Shared, record: &Record, run_dir: &Path) -> Result<Option<Pa
                     | rustix::mount::MountFlags::NOEXEC;
                 let data = std::ffi::CString::new(format!("mode=1777,size={size}"))
                     .expect("numbers have no NUL");
-                Ok(rustix::mount::mount("shm", &path, "tmpfs", flags, Some(data.as_c_str()))?)
+                Ok(rustix::mount::mount(
+                    "shm",
+                    &path,
+                    "tmpfs",
+                    flags,
+                    Some(data.as_c_str()),
+                )?)
             };
             mount().map_err(|e| Error::file("mount a shared tmpfs on", &path, e))?;
             Ok(Some(path))
@@ -191,7 +217,11 @@ pub(crate) fn clean_up(shared: &Shared, record: &Record) {
     }
     for name in record.mounts.iter().filter_map(|m| m.volume.as_ref()) {
         if let Err(error) = shared.volumes.release(name, &record.id) {
-            tracing::warn!(volume = name, error = fault::chain(&error), "volume stays mounted");
+            tracing::warn!(
+                volume = name,
+                error = fault::chain(&error),
+                "volume stays mounted"
+            );
         }
     }
 }
@@ -204,7 +234,9 @@ pub(crate) fn read_exit(shared: &Shared, id: &str) -> Option<Exit> {
 
 /// Kills what a dead shim left running, and removes its cgroup.
 pub(crate) fn kill_leftovers(shared: &Shared, record: &Record) {
-    let Ok(group) = cgroup::Group::open(&shared.cgroup_of(record)) else { return };
+    let Ok(group) = cgroup::Group::open(&shared.cgroup_of(record)) else {
+        return;
+    };
     if let Err(error) = group.kill_all().and_then(|()| group.remove()) {
         tracing::warn!(container = %record.id, error = fault::chain(&error), "cgroup stays");
     }
@@ -238,15 +270,27 @@ pub(crate) fn exec_launch(
     config: &ExecConfig,
     size: Option<(u16, u16)>,
 ) -> Result<(PathBuf, String)> {
-    let user = if config.user.is_empty() { &record.config.user } else { &config.user };
-    let groups = if config.user.is_empty() { &record.host.group_add[..] } else { &[] };
+    let user = if config.user.is_empty() {
+        &record.config.user
+    } else {
+        &config.user
+    };
+    let groups = if config.user.is_empty() {
+        &record.host.group_add[..]
+    } else {
+        &[]
+    };
     let who = user::resolve(user, groups, &accounts::of_running(pid)?)?;
     let name = shared.host.name();
     let mut process = spec::exec_process(record, config, &who, &shared.host.capabilities, &name)?;
     if let Some((height, width)) = size.filter(|_| config.tty) {
         process.console_size = Some(oci::runtime::ConsoleSize { height, width });
     }
-    let bounding = process.capabilities.as_ref().map(|c| c.bounding.clone()).unwrap_or_default();
+    let bounding = process
+        .capabilities
+        .as_ref()
+        .map(|c| c.bounding.clone())
+        .unwrap_or_default();
     let mut security = Security::parse(&record.host)?;
     if config.privileged {
         security.seccomp = spec::Seccomp::Unconfined;
@@ -257,7 +301,10 @@ pub(crate) fn exec_launch(
         seccomp_file: shared.seccomp.file(&security, &bounding, &shared.options)?,
     };
     let path = shared.run_dir(&record.id).join(format!("exec-{id}.json"));
-    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record { path: path.clone(), source })?;
+    let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
+        path: path.clone(),
+        source,
+    })?;
     write_whole(&path, &bytes)?;
     Ok((path, format!("{}:{}", who.uid, who.gid)))
 }

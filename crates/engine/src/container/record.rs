@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The version of the record's shape; older ones are read, newer ones refused.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What is known of a container whether or not it runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -131,7 +131,10 @@ impl Record {
     /// [`Error::File`], with the path; the old record stays.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join("config.json");
-        let bytes = serde_json::to_vec(self).map_err(|source| Error::Record { path: path.clone(), source })?;
+        let bytes = serde_json::to_vec(self).map_err(|source| Error::Record {
+            path: path.clone(),
+            source,
+        })?;
         write_whole(&path, &bytes)
     }
 

@@ -45,7 +45,10 @@ pub(crate) async fn all(shared: &Arc<Shared>) -> Result<()> {
 fn look(shared: &Shared) -> Result<Vec<Found>> {
     let folder = shared.options.data_root.join("containers");
     let mut found = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(|e| Error::file("read", &folder, e))?.flatten() {
+    for entry in fs::read_dir(&folder)
+        .map_err(|e| Error::file("read", &folder, e))?
+        .flatten()
+    {
         let path = entry.path();
         if !path.join("config.json").exists() {
             remove_tree(&path);
@@ -58,7 +61,10 @@ fn look(shared: &Shared) -> Result<Vec<Found>> {
                 found.push(Found { record, shim });
             }
             // Kept for whoever wants to look; without a record it is no container.
-            Err(error) => tracing::error!(error = fault::chain(&error), "container not readable, left alone"),
+            Err(error) => tracing::error!(
+                error = fault::chain(&error),
+                "container not readable, left alone"
+            ),
         }
     }
     Ok(found)
@@ -75,12 +81,21 @@ async fn take_up(shared: &Arc<Shared>, Found { mut record, shim }: Found) {
             let since = started_at(shared, &record);
             record.started_unix_nanos = since;
             let stopping = matches!(record.state, State::Running { stopping: true, .. });
-            let frozen = cgroup::Group::open(&shared.cgroup_of(&record)).and_then(|g| g.is_frozen());
+            let frozen =
+                cgroup::Group::open(&shared.cgroup_of(&record)).and_then(|g| g.is_frozen());
             let since = UnixNanos(since);
             record.state = if frozen.unwrap_or(false) {
-                State::Paused { pid, since, stopping }
+                State::Paused {
+                    pid,
+                    since,
+                    stopping,
+                }
             } else {
-                State::Running { pid, since, stopping }
+                State::Running {
+                    pid,
+                    since,
+                    stopping,
+                }
             };
             Some(control)
         }
@@ -119,17 +134,29 @@ async fn greet(socket: std::os::fd::OwnedFd) -> Option<(Control, Option<i32>, Op
 /// Settles a container that does not run.
 fn ended(shared: &Shared, record: &mut Record) {
     let was_launched = shared.run_dir(&record.id).join("launch.json").exists();
-    let by_user = matches!(record.state, State::Running { stopping: true, .. } | State::Paused { stopping: true, .. });
+    let by_user = matches!(
+        record.state,
+        State::Running { stopping: true, .. } | State::Paused { stopping: true, .. }
+    );
     // An exit that the record has already is an old one.
-    let exit = prepare::read_exit(shared, &record.id).filter(|e| e.at_unix_nanos > record.finished_unix_nanos);
+    let exit = prepare::read_exit(shared, &record.id)
+        .filter(|e| e.at_unix_nanos > record.finished_unix_nanos);
     let seen = match exit {
         Some(exit) => {
             record.started_unix_nanos = exit.started_unix_nanos;
-            Some(lifecycle::Exit { code: exit.code, at: UnixNanos(exit.at_unix_nanos), oom: exit.oom_killed })
+            Some(lifecycle::Exit {
+                code: exit.code,
+                at: UnixNanos(exit.at_unix_nanos),
+                oom: exit.oom_killed,
+            })
         }
         None if record.state.is_running() || was_launched => {
             prepare::kill_leftovers(shared, record);
-            Some(lifecycle::Exit { code: UNSEEN, at: UnixNanos(shared.now()), oom: false })
+            Some(lifecycle::Exit {
+                code: UNSEEN,
+                at: UnixNanos(shared.now()),
+                oom: false,
+            })
         }
         None => None,
     };
@@ -139,7 +166,10 @@ fn ended(shared: &Shared, record: &mut Record) {
         record.finished_unix_nanos = exit.at.0;
         record.state = State::Exited { exit, by_user };
     } else if matches!(record.state, State::Starting { .. }) {
-        record.state = record.state.exit().map_or(State::Created, |exit| State::Exited { exit, by_user });
+        record.state = record
+            .state
+            .exit()
+            .map_or(State::Created, |exit| State::Exited { exit, by_user });
     }
 }
 
@@ -150,21 +180,34 @@ fn started_at(shared: &Shared, record: &Record) -> i64 {
     let nanos = written
         .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
         .and_then(|at| i64::try_from(at.as_nanos()).ok());
-    nanos.map_or(record.started_unix_nanos, |at| at.max(record.started_unix_nanos))
+    nanos.map_or(record.started_unix_nanos, |at| {
+        at.max(record.started_unix_nanos)
+    })
 }
 
 /// Removes what no container owns: writable layers, run folders, and what was to be deleted anyway.
 fn sweep(shared: &Shared) -> Result<()> {
-    let keys: HashSet<String> = shared.containers.all().iter().map(|h| h.id().to_owned()).collect();
+    let keys: HashSet<String> = shared
+        .containers
+        .all()
+        .iter()
+        .map(|h| h.id().to_owned())
+        .collect();
     for key in shared.snapshots.writables() {
         if !keys.contains(&key) {
             shared.snapshots.remove_writable(&key)?;
         }
     }
     let runs = shared.options.exec_root.join("containers");
-    for entry in fs::read_dir(&runs).map_err(|e| Error::file("read", &runs, e))?.flatten() {
+    for entry in fs::read_dir(&runs)
+        .map_err(|e| Error::file("read", &runs, e))?
+        .flatten()
+    {
         if !keys.contains(&*entry.file_name().to_string_lossy()) {
-            let _ = rustix::mount::unmount(entry.path().join("shm"), rustix::mount::UnmountFlags::DETACH);
+            let _ = rustix::mount::unmount(
+                entry.path().join("shm"),
+                rustix::mount::UnmountFlags::DETACH,
+            );
             remove_tree(&entry.path());
         }
     }
@@ -177,7 +220,10 @@ fn sweep(shared: &Shared) -> Result<()> {
         }
     }
     if let Err(error) = shared.volumes.unmount_unheld() {
-        tracing::warn!(error = fault::chain(&error), "a volume stays mounted that nobody uses");
+        tracing::warn!(
+            error = fault::chain(&error),
+            "a volume stays mounted that nobody uses"
+        );
     }
     Ok(shared.snapshots.sweep()?)
 }

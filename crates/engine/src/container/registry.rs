@@ -56,7 +56,10 @@ impl Registry {
     pub(crate) fn reserve(&self, name: &str, id: &str) -> Result<()> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(holder) = inner.names.get(name) {
-            return Err(Error::NameInUse { name: name.into(), holder: holder.clone() });
+            return Err(Error::NameInUse {
+                name: name.into(),
+                holder: holder.clone(),
+            });
         }
         inner.names.insert(name.into(), id.into());
         Ok(())

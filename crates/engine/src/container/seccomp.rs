@@ -15,7 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use runtime::seccomp::{Arch, Profile, ProfileContext, compile, default_profile};
+use runtime::seccomp::profile::{Context, Profile};
+use runtime::seccomp::{Arch, compile, default_profile};
 
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -32,14 +33,22 @@ impl Programs {
     pub(crate) fn open(exec_root: &Path) -> Result<Self> {
         let folder = exec_root.join("seccomp");
         fs::create_dir_all(&folder).map_err(|e| Error::file("create", &folder, e))?;
-        Ok(Self { folder, known: Mutex::default() })
+        Ok(Self {
+            folder,
+            known: Mutex::default(),
+        })
     }
 
     /// The file with the program for these rights; `None` when nothing is filtered.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a profile that cannot be read or compiled.
-    pub(crate) fn file(&self, security: &Security, bounding: &[String], options: &Options) -> Result<Option<PathBuf>> {
+    pub(crate) fn file(
+        &self,
+        security: &Security,
+        bounding: &[String],
+        options: &Options,
+    ) -> Result<Option<PathBuf>> {
         let text = match (&security.seccomp, &options.seccomp_profile) {
             (Seccomp::Unconfined, _) => return Ok(None),
             (Seccomp::Profile(text), _) | (Seccomp::Default, Some(text)) => text.as_str(),
@@ -48,7 +57,11 @@ impl Programs {
         if text == "unconfined" {
             return Ok(None);
         }
-        let key = format!("{}\n{}\n{text}", env!("CARGO_PKG_VERSION"), bounding.join(","));
+        let key = format!(
+            "{}\n{}\n{text}",
+            env!("CARGO_PKG_VERSION"),
+            bounding.join(",")
+        );
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = known.get(&key) {
             return Ok(file.clone());
@@ -60,10 +73,19 @@ impl Programs {
 
     fn make(&self, text: &str, bounding: &[String], key: &str) -> Result<Option<PathBuf>> {
         let refuse = |e: &dyn std::fmt::Display| Error::Invalid(format!("seccomp profile: {e}"));
-        let profile =
-            if text.is_empty() { default_profile() } else { Profile::parse(text).map_err(|e| refuse(&e))? };
-        let context = ProfileContext { capabilities: bounding, arch: Arch::host(), kernel: kernel_version() };
-        let Some(rules) = profile.resolve(context).map_err(|e| refuse(&e))? else { return Ok(None) };
+        let profile = if text.is_empty() {
+            default_profile()
+        } else {
+            Profile::parse(text).map_err(|e| refuse(&e))?
+        };
+        let context = Context {
+            capabilities: bounding,
+            arch: Arch::NATIVE,
+            kernel: kernel_version(),
+        };
+        let Some(rules) = profile.resolve(context).map_err(|e| refuse(&e))? else {
+            return Ok(None);
+        };
         let program = compile(&rules).map_err(|e| refuse(&e))?;
         let name = oci::Digest::of(key.as_bytes());
         let path = self.folder.join(format!("{}.bpf", name.hex()));
@@ -75,6 +97,8 @@ impl Programs {
 fn kernel_version() -> (u32, u32) {
     let name = rustix::system::uname();
     let release = name.release().to_string_lossy();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

@@ -35,13 +35,25 @@ impl Engine {
         let view = self.container(target)?;
         let at_unix_nanos = self.shared.now();
         let Some(pid) = view.record.state.pid() else {
-            return Ok(Sample { at_unix_nanos, cgroup: None, networks: BTreeMap::new() });
+            return Ok(Sample {
+                at_unix_nanos,
+                cgroup: None,
+                networks: BTreeMap::new(),
+            });
         };
         let cgroup = self.shared.cgroup_of(&view.record);
         let has_network = view.record.host.network_mode != "host";
         blocking::run("stats", move || {
-            let networks = if has_network { networks(pid) } else { BTreeMap::new() };
-            Ok(Sample { at_unix_nanos, cgroup: Some(cgroup::Group::open(&cgroup)?.stats()?), networks })
+            let networks = if has_network {
+                networks(pid)
+            } else {
+                BTreeMap::new()
+            };
+            Ok(Sample {
+                at_unix_nanos,
+                cgroup: Some(cgroup::Group::open(&cgroup)?.stats()?),
+                networks,
+            })
         })
         .await
     }
@@ -53,9 +65,18 @@ fn networks(pid: i32) -> BTreeMap<String, Network> {
     text.lines()
         .filter_map(|line| {
             let (name, rest) = line.split_once(':')?;
-            let n: Vec<u64> = rest.split_whitespace().filter_map(|w| w.parse().ok()).collect();
+            let n: Vec<u64> = rest
+                .split_whitespace()
+                .filter_map(|w| w.parse().ok())
+                .collect();
             (n.len() >= 12 && name.trim() != "lo").then(|| {
-                (name.trim().to_owned(), Network { rx: [n[0], n[1], n[2], n[3]], tx: [n[8], n[9], n[10], n[11]] })
+                (
+                    name.trim().to_owned(),
+                    Network {
+                        rx: [n[0], n[1], n[2], n[3]],
+                        tx: [n[8], n[9], n[10], n[11]],
+                    },
+                )
             })
         })
         .collect()

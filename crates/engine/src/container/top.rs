@@ -49,13 +49,19 @@ impl Engine {
         let columns = columns(arguments)?;
         let cgroup = self.shared.cgroup_of(&view.record);
         blocking::run("top", move || {
-            let mut processes: Vec<Process> =
-                cgroup::Group::open(&cgroup)?.pids()?.into_iter().filter_map(read).collect();
+            let mut processes: Vec<Process> = cgroup::Group::open(&cgroup)?
+                .pids()?
+                .into_iter()
+                .filter_map(read)
+                .collect();
             processes.sort_by_key(|p| p.pid);
             let uptime = uptime();
             Ok(Top {
                 titles: columns.iter().map(|c| c.title().to_owned()).collect(),
-                processes: processes.iter().map(|p| columns.iter().map(|c| c.of(p, uptime)).collect()).collect(),
+                processes: processes
+                    .iter()
+                    .map(|p| columns.iter().map(|c| c.of(p, uptime)).collect())
+                    .collect(),
             })
         })
         .await
@@ -91,9 +97,32 @@ fn columns(arguments: &str) -> Result<Vec<Column>> {
     use Column as C;
     let words: Vec<&str> = arguments.split_whitespace().collect();
     let named = match words[..] {
-        [] | ["-ef" | "-fe"] => return Ok(vec![C::Uid, C::Pid, C::Ppid, C::C, C::Stime, C::Tty, C::Time, C::Cmd]),
+        [] | ["-ef" | "-fe"] => {
+            return Ok(vec![
+                C::Uid,
+                C::Pid,
+                C::Ppid,
+                C::C,
+                C::Stime,
+                C::Tty,
+                C::Time,
+                C::Cmd,
+            ]);
+        }
         ["aux" | "-aux" | "u"] => {
-            return Ok(vec![C::User, C::Pid, C::PCpu, C::PMem, C::Vsz, C::Rss, C::TtyShort, C::Stat, C::Start, C::Time, C::Args]);
+            return Ok(vec![
+                C::User,
+                C::Pid,
+                C::PCpu,
+                C::PMem,
+                C::Vsz,
+                C::Rss,
+                C::TtyShort,
+                C::Stat,
+                C::Start,
+                C::Time,
+                C::Args,
+            ]);
         }
         ["-e" | "-A"] => return Ok(vec![C::Pid, C::TtyShort, C::Time, C::Comm]),
         ["-o" | "-eo" | "o", list] => list,
@@ -106,7 +135,13 @@ fn columns(arguments: &str) -> Result<Vec<Column>> {
     };
     let list: Option<Vec<Column>> = named.split(',').map(Column::parse).collect();
     let list = list.ok_or_else(|| Error::Invalid(format!("ps: unknown column in {named:?}")))?;
-    if list.contains(&C::Pid) { Ok(list) } else { Err(Error::Invalid("Couldn't find PID field in ps output".into())) }
+    if list.contains(&C::Pid) {
+        Ok(list)
+    } else {
+        Err(Error::Invalid(
+            "Couldn't find PID field in ps output".into(),
+        ))
+    }
 }
 
 impl Column {
@@ -201,12 +236,19 @@ fn user_name(uid: u32) -> String {
 fn clock(seconds_ago: f64) -> String {
     let ago = jiff::SignedDuration::from_secs_f64(seconds_ago.clamp(0.0, 1e9));
     let at = jiff::Zoned::now().saturating_sub(ago);
-    if seconds_ago > 86_400.0 { at.strftime("%b%d").to_string() } else { at.strftime("%H:%M").to_string() }
+    if seconds_ago > 86_400.0 {
+        at.strftime("%b%d").to_string()
+    } else {
+        at.strftime("%H:%M").to_string()
+    }
 }
 
 fn uptime() -> f64 {
     let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    text.split_whitespace().next().and_then(|t| t.parse().ok()).unwrap_or(0.0)
+    text.split_whitespace()
+        .next()
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(0.0)
 }
 
 fn read(pid: i32) -> Option<Process> {
@@ -215,7 +257,12 @@ fn read(pid: i32) -> Option<Process> {
     let (head, rest) = stat.rsplit_once(')')?;
     let comm = head.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = rest.split_whitespace().collect();
-    let number = |at: usize| fields.get(at).and_then(|f| f.parse::<u64>().ok()).unwrap_or(0);
+    let number = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|f| f.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let uid = status
         .lines()
@@ -224,7 +271,11 @@ fn read(pid: i32) -> Option<Process> {
         .and_then(|u| u.parse().ok())
         .unwrap_or(0);
     let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<_> = cmdline.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
+    let words: Vec<_> = cmdline
+        .split(|b| *b == 0)
+        .filter(|w| !w.is_empty())
+        .map(String::from_utf8_lossy)
+        .collect();
     let tty = match number(4) {
         0 => "?".to_owned(),
         device => format!("pts/{}", device & 0xff),
@@ -241,7 +292,11 @@ fn read(pid: i32) -> Option<Process> {
         rss_kib: number(21) * 4,
         nice: fields.get(16).and_then(|f| f.parse().ok()).unwrap_or(0),
         threads: number(17),
-        args: if words.is_empty() { format!("[{comm}]") } else { words.join(" ") },
+        args: if words.is_empty() {
+            format!("[{comm}]")
+        } else {
+            words.join(" ")
+        },
         comm,
     })
 }

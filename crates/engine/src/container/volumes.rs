@@ -23,23 +23,34 @@ pub(super) fn make(shared: &Shared, record: &mut Record) -> Result<()> {
 
 fn one(shared: &Shared, record: &mut Record, at: usize) -> Result<()> {
     let mount = record.mounts[at].clone();
-    let asked = record.host.mounts.iter().find(|m| m.target.trim_end_matches('/') == mount.destination);
+    let asked = record
+        .host
+        .mounts
+        .iter()
+        .find(|m| m.target.trim_end_matches('/') == mount.destination);
     let options = asked.and_then(|m| m.volume_options.as_ref());
-    let name = mount.volume.clone().unwrap_or_else(|| volume::VolumeName::anonymous().as_str().to_owned());
     let request = volume::Request {
-        name: Some(name),
+        name: mount.volume.clone(),
         driver: options
             .and_then(|o| o.driver_config.as_ref())
             .map(|d| d.name.clone())
             .filter(|d| !d.is_empty())
             .unwrap_or_else(|| "local".into()),
-        options: options.and_then(|o| o.driver_config.as_ref()).map(|d| d.options.clone()).unwrap_or_default(),
+        options: options
+            .and_then(|o| o.driver_config.as_ref())
+            .map(|d| d.options.clone())
+            .unwrap_or_default(),
         labels: options.map_or_else(BTreeMap::new, |o| o.labels.clone()),
     };
     let made = shared.volumes.create(&request)?;
     let name = made.volume.name.as_str().to_owned();
     if made.is_new {
-        shared.tell("volume", "create", &name, [("driver".to_owned(), "local".to_owned())].into());
+        shared.tell(
+            "volume",
+            "create",
+            &name,
+            [("driver".to_owned(), "local".to_owned())].into(),
+        );
     }
     record.mounts[at].volume = Some(name.clone());
     record.mounts[at].source = made.volume.mountpoint.clone();
@@ -59,7 +70,8 @@ fn fill(shared: &Shared, record: &mut Record, at: usize, name: &str) -> Result<(
         // The path that the kernel gives for what was found: it has no symlinks, and must have none when it is bound.
         let found = shared.volumes.subpath(name, subpath)?;
         let link = format!("/proc/self/fd/{}", found.as_raw_fd());
-        record.mounts[at].source = std::fs::read_link(&link).map_err(|e| Error::file("read", link, e))?;
+        record.mounts[at].source =
+            std::fs::read_link(&link).map_err(|e| Error::file("read", link, e))?;
     }
     Ok(())
 }
@@ -69,7 +81,9 @@ fn copy_up(shared: &Shared, record: &Record, name: &str, destination: &str) -> R
     if record.chain.is_none() {
         return Ok(());
     }
-    let root = shared.snapshots.mount_view(snapshot::View::WritableReadOnly(&record.id))?;
+    let root = shared
+        .snapshots
+        .mount_view(snapshot::View::WritableReadOnly(&record.id))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     match openat2(&root, destination, flags, Mode::empty(), resolve) {
@@ -89,7 +103,11 @@ pub(super) fn unmake(shared: &Shared, record: &Record) {
         if let Some(name) = &mount.volume
             && let Err(error) = shared.volumes.remove(name)
         {
-            tracing::warn!(volume = name, error = fault::chain(&error), "anonymous volume stays");
+            tracing::warn!(
+                volume = name,
+                error = fault::chain(&error),
+                "anonymous volume stays"
+            );
         }
     }
 }

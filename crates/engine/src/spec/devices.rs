@@ -25,9 +25,15 @@ impl Devices {
     /// [`Error::Invalid`] for a device that is not there, or rules that are none.
     pub(crate) fn of(host: &HostConfig) -> Result<Self> {
         if host.privileged {
-            return Ok(Self { nodes: host_devices(Path::new("/dev")), rules: vec![rule(true, "a", None, None, "rwm")] });
+            return Ok(Self {
+                nodes: host_devices(Path::new("/dev")),
+                rules: vec![rule(true, "a", None, None, "rwm")],
+            });
         }
-        let mut devices = Self { nodes: Vec::new(), rules: standard_rules() };
+        let mut devices = Self {
+            nodes: Vec::new(),
+            rules: standard_rules(),
+        };
         for mapping in &host.resources.devices {
             devices.add(mapping)?;
         }
@@ -44,7 +50,11 @@ impl Devices {
         } else {
             PathBuf::from(&mapping.path_in_container)
         };
-        let access = if mapping.cgroup_permissions.is_empty() { "rwm" } else { &mapping.cgroup_permissions };
+        let access = if mapping.cgroup_permissions.is_empty() {
+            "rwm"
+        } else {
+            &mapping.cgroup_permissions
+        };
         let missing = |e: std::io::Error| {
             Error::Invalid(format!(
                 "error gathering device information while adding custom device {:?}: {e}",
@@ -57,7 +67,10 @@ impl Devices {
                 .into_iter()
                 .filter_map(|node| {
                     let below = node.path.strip_prefix(&real).ok()?;
-                    Some(Device { path: inside.join(below), ..node.clone() })
+                    Some(Device {
+                        path: inside.join(below),
+                        ..node.clone()
+                    })
                 })
                 .collect()
         } else {
@@ -70,15 +83,33 @@ impl Devices {
             )));
         }
         for node in found {
-            self.rules.push(rule(true, &node.kind, Some(node.major), Some(node.minor), access));
+            self.rules.push(rule(
+                true,
+                &node.kind,
+                Some(node.major),
+                Some(node.minor),
+                access,
+            ));
             self.nodes.push(node);
         }
         Ok(())
     }
 }
 
-fn rule(allow: bool, kind: &str, major: Option<i64>, minor: Option<i64>, access: &str) -> DeviceRule {
-    DeviceRule { allow, kind: kind.into(), major, minor, access: access.into() }
+fn rule(
+    allow: bool,
+    kind: &str,
+    major: Option<i64>,
+    minor: Option<i64>,
+    access: &str,
+) -> DeviceRule {
+    DeviceRule {
+        allow,
+        kind: kind.into(),
+        major,
+        minor,
+        access: access.into(),
+    }
 }
 
 fn standard_rules() -> Vec<DeviceRule> {
@@ -88,9 +119,16 @@ fn standard_rules() -> Vec<DeviceRule> {
         rule(true, "b", None, None, "m"),
     ];
     // null, zero, full, random, urandom, tty, console, ptmx, and every pty.
-    for (major, minor) in
-        [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)]
-    {
+    for (major, minor) in [
+        (1, 3),
+        (1, 5),
+        (1, 7),
+        (1, 8),
+        (1, 9),
+        (5, 0),
+        (5, 1),
+        (5, 2),
+    ] {
         rules.push(rule(true, "c", Some(major), Some(minor), "rwm"));
     }
     rules.push(rule(true, "c", Some(136), None, "rwm"));
@@ -107,10 +145,18 @@ fn parse_rule(text: &str) -> Result<DeviceRule> {
     };
     let number = |word: &str| match word {
         "*" => Ok(None),
-        _ => word.parse::<i64>().ok().filter(|n| *n >= 0).map(Some).ok_or_else(bad),
+        _ => word
+            .parse::<i64>()
+            .ok()
+            .filter(|n| *n >= 0)
+            .map(Some)
+            .ok_or_else(bad),
     };
     let (major, minor) = numbers.split_once(':').ok_or_else(bad)?;
-    if !["a", "b", "c"].contains(&kind) || access.is_empty() || !access.bytes().all(|b| b"rwm".contains(&b)) {
+    if !["a", "b", "c"].contains(&kind)
+        || access.is_empty()
+        || !access.bytes().all(|b| b"rwm".contains(&b))
+    {
         return Err(bad());
     }
     Ok(rule(true, kind, number(major)?, number(minor)?, access))
@@ -120,7 +166,9 @@ fn parse_rule(text: &str) -> Result<DeviceRule> {
 fn host_devices(folder: &Path) -> Vec<Device> {
     const OWN: [&str; 6] = ["pts", "shm", "fd", "mqueue", "console", "ptmx"];
     let mut list = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return list };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return list;
+    };
     for entry in entries.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         if OWN.iter().any(|own| name == *own) || name.as_encoded_bytes().starts_with(b".") {
@@ -178,14 +226,20 @@ mod tests {
     fn what_is_no_device_is_refused() {
         for path in ["/nowhere", "/etc/passwd"] {
             let mut host = HostConfig::default();
-            host.resources.devices.push(DeviceMapping { path_on_host: path.into(), ..DeviceMapping::default() });
+            host.resources.devices.push(DeviceMapping {
+                path_on_host: path.into(),
+                ..DeviceMapping::default()
+            });
             assert!(Devices::of(&host).is_err(), "{path}");
         }
     }
 
     #[test]
     fn rules_are_read_or_refused() {
-        assert_eq!(parse_rule("c 10:* rw").ok(), Some(rule(true, "c", Some(10), None, "rw")));
+        assert_eq!(
+            parse_rule("c 10:* rw").ok(),
+            Some(rule(true, "c", Some(10), None, "rw"))
+        );
         for text in ["", "c 1:3", "x 1:3 r", "c 1 r", "c 1:3 z", "c -1:3 r"] {
             assert!(parse_rule(text).is_err(), "{text}");
         }

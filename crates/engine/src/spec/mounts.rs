@@ -21,7 +21,12 @@ pub(crate) fn all(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
         if !taken(&destination) {
             let source = facts.folder.join(name);
             let mode = if host.readonly_rootfs { "ro" } else { "rw" };
-            list.push(mount(&destination, "bind", &source.to_string_lossy(), &["rbind", "rprivate", mode]));
+            list.push(mount(
+                &destination,
+                "bind",
+                &source.to_string_lossy(),
+                &["rbind", "rprivate", mode],
+            ));
         }
     }
     let mut asked: Vec<&MountRecord> = record.mounts.iter().collect();
@@ -33,7 +38,12 @@ pub(crate) fn all(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
 
 /// The root's propagation: shared or slave mounts need a root that receives events.
 pub(crate) fn rootfs_propagation(record: &Record) -> String {
-    let any = |kinds: [&str; 2]| record.mounts.iter().any(|m| kinds.contains(&m.propagation.as_str()));
+    let any = |kinds: [&str; 2]| {
+        record
+            .mounts
+            .iter()
+            .any(|m| kinds.contains(&m.propagation.as_str()))
+    };
     if any(["shared", "rshared"]) {
         "shared".into()
     } else if any(["slave", "rslave"]) {
@@ -56,26 +66,70 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount
 fn kernel_mounts(record: &Record) -> Result<Vec<Mount>> {
     let host = &record.host;
     let rw = if host.privileged { "rw" } else { "ro" };
-    let cgroup_mode =
-        if host.privileged || host.security_opt.iter().any(|o| o == "writable-cgroups=true") { "rw" } else { "ro" };
+    let cgroup_mode = if host.privileged
+        || host
+            .security_opt
+            .iter()
+            .any(|o| o == "writable-cgroups=true")
+    {
+        "rw"
+    } else {
+        "ro"
+    };
     let mut list = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount("/dev/pts", "devpts", "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
+        ),
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", rw]),
-        mount("/sys/fs/cgroup", "cgroup", "cgroup", &[cgroup_mode, "nosuid", "noexec", "nodev"]),
+        mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            &[cgroup_mode, "nosuid", "noexec", "nodev"],
+        ),
     ];
     // An mqueue belongs to an ipc namespace: one that is joined brings the other container's queues.
     match namespaces::mode("ipc", &host.ipc_mode)? {
         namespaces::Mode::Host => {
-            list.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
+            list.push(mount(
+                "/dev/mqueue",
+                "bind",
+                "/dev/mqueue",
+                &["rbind", "nosuid", "noexec", "nodev"],
+            ));
         }
-        _ => list.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])),
+        _ => list.push(mount(
+            "/dev/mqueue",
+            "mqueue",
+            "mqueue",
+            &["nosuid", "noexec", "nodev"],
+        )),
     }
     // The host's mqueue may not be mounted at all.
     list.retain(|m| m.source != "/dev/mqueue" || Path::new("/dev/mqueue").exists());
-    let hidden = |m: &Mount| record.mounts.iter().any(|asked| Path::new(&asked.destination) == m.destination);
+    let hidden = |m: &Mount| {
+        record
+            .mounts
+            .iter()
+            .any(|asked| Path::new(&asked.destination) == m.destination)
+    };
     list.retain(|m| !hidden(m));
     Ok(list)
 }
@@ -86,11 +140,25 @@ fn shm(record: &Record, facts: &Facts) -> Option<Mount> {
         return None;
     }
     if let Some(shared) = &facts.shm_dir {
-        return Some(mount("/dev/shm", "bind", &shared.to_string_lossy(), &["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
+        return Some(mount(
+            "/dev/shm",
+            "bind",
+            &shared.to_string_lossy(),
+            &["rbind", "rprivate", "nosuid", "noexec", "nodev"],
+        ));
     }
-    let size = if host.shm_size > 0 { host.shm_size } else { facts.shm_size };
+    let size = if host.shm_size > 0 {
+        host.shm_size
+    } else {
+        facts.shm_size
+    };
     let size = format!("size={size}");
-    Some(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]))
+    Some(mount(
+        "/dev/shm",
+        "tmpfs",
+        "shm",
+        &["nosuid", "noexec", "nodev", "mode=1777", &size],
+    ))
 }
 
 fn of_record(record: &MountRecord) -> Mount {
@@ -100,7 +168,9 @@ fn of_record(record: &MountRecord) -> Mount {
         let mut options = vec!["noexec", "nosuid", "nodev"];
         for option in &record.tmpfs_options {
             // A later word takes back an earlier one: exec after noexec.
-            let opposite = option.strip_prefix("no").map_or_else(|| format!("no{option}"), str::to_owned);
+            let opposite = option
+                .strip_prefix("no")
+                .map_or_else(|| format!("no{option}"), str::to_owned);
             options.retain(|o| *o != opposite && o != option);
             options.push(option);
         }
@@ -109,13 +179,29 @@ fn of_record(record: &MountRecord) -> Mount {
         }
         return mount(&record.destination, "tmpfs", "tmpfs", &options);
     }
-    let bind = if record.non_recursive { "bind" } else { "rbind" };
-    let propagation = if record.propagation.is_empty() { "rprivate" } else { &record.propagation };
+    let bind = if record.non_recursive {
+        "bind"
+    } else {
+        "rbind"
+    };
+    let propagation = if record.propagation.is_empty() {
+        "rprivate"
+    } else {
+        &record.propagation
+    };
     // Read-only means all of it, submounts too, unless the user says otherwise (Docker 25).
-    let ro = match (record.writable, record.non_recursive || record.read_only_non_recursive) {
+    let ro = match (
+        record.writable,
+        record.non_recursive || record.read_only_non_recursive,
+    ) {
         (true, _) => rw,
         (false, true) => "ro",
         (false, false) => "rro",
     };
-    mount(&record.destination, "bind", &source, &[bind, propagation, ro])
+    mount(
+        &record.destination,
+        "bind",
+        &source,
+        &[bind, propagation, ro],
+    )
 }

@@ -56,7 +56,11 @@ pub(crate) fn hostname(record: &Record, host_name: &str) -> String {
     if !record.config.hostname.is_empty() {
         return record.config.hostname.clone();
     }
-    if host.network_mode == "host" { host_name.to_owned() } else { record.id[..12].to_owned() }
+    if host.network_mode == "host" {
+        host_name.to_owned()
+    } else {
+        record.id[..12].to_owned()
+    }
 }
 
 /// All namespaces of the spec.
@@ -70,10 +74,30 @@ pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<V
         }),
         (Mode::Host | Mode::Container(_), _) => {}
     };
-    add(NamespaceKind::Network, "net", mode("network", &host.network_mode)?, joined.network);
-    add(NamespaceKind::Pid, "pid", mode("pid", &host.pid_mode)?, joined.pid);
-    add(NamespaceKind::Ipc, "ipc", mode("ipc", &host.ipc_mode)?, joined.ipc);
-    add(NamespaceKind::Uts, "uts", mode("uts", &host.uts_mode)?, None);
+    add(
+        NamespaceKind::Network,
+        "net",
+        mode("network", &host.network_mode)?,
+        joined.network,
+    );
+    add(
+        NamespaceKind::Pid,
+        "pid",
+        mode("pid", &host.pid_mode)?,
+        joined.pid,
+    );
+    add(
+        NamespaceKind::Ipc,
+        "ipc",
+        mode("ipc", &host.ipc_mode)?,
+        joined.ipc,
+    );
+    add(
+        NamespaceKind::Uts,
+        "uts",
+        mode("uts", &host.uts_mode)?,
+        None,
+    );
     if cgroup_is_private(host, unified) {
         add(NamespaceKind::Cgroup, "cgroup", Mode::Private, None);
     }
@@ -104,8 +128,14 @@ mod tests {
 
     #[test]
     fn a_joined_namespace_is_named_by_the_other_containers_pid() {
-        let host = HostConfig { network_mode: "container:a".into(), ..HostConfig::default() };
-        let joined = Joined { network: Some(7), ..Joined::default() };
+        let host = HostConfig {
+            network_mode: "container:a".into(),
+            ..HostConfig::default()
+        };
+        let joined = Joined {
+            network: Some(7),
+            ..Joined::default()
+        };
         let list = all(&host, &joined, true).expect("valid modes");
         assert!(list.contains(&Namespace {
             kind: NamespaceKind::Network,

@@ -31,9 +31,20 @@ pub(crate) fn init_process(record: &Record, security: &Security, facts: &Facts) 
             width: u16::try_from(width).unwrap_or(u16::MAX),
         }),
         user: user(&facts.user),
-        env: environment(record, &config.env, config.tty, &facts.user, &facts.hostname),
+        env: environment(
+            record,
+            &config.env,
+            config.tty,
+            &facts.user,
+            &facts.hostname,
+        ),
         cwd: working_dir(&config.working_dir),
-        capabilities: Some(capabilities(security, &record.host, &facts.user, &facts.own_capabilities)?),
+        capabilities: Some(capabilities(
+            security,
+            &record.host,
+            &facts.user,
+            &facts.own_capabilities,
+        )?),
         rlimits: rlimits(&record.host.resources.ulimits, &facts.ulimits)?,
         no_new_privileges: security.no_new_privileges,
         oom_score_adj: (record.host.oom_score_adj != 0)
@@ -60,7 +71,11 @@ pub(crate) fn exec_process(
         cap_drop: record.host.cap_drop.clone(),
         ..HostConfig::default()
     };
-    let cwd = if config.working_dir.is_empty() { &record.config.working_dir } else { &config.working_dir };
+    let cwd = if config.working_dir.is_empty() {
+        &record.config.working_dir
+    } else {
+        &config.working_dir
+    };
     Ok(Process {
         terminal: config.tty,
         user: user(who),
@@ -86,20 +101,35 @@ fn user(who: &Resolved) -> User {
 }
 
 fn working_dir(asked: &str) -> String {
-    if asked.is_empty() { "/".into() } else { asked.into() }
+    if asked.is_empty() {
+        "/".into()
+    } else {
+        asked.into()
+    }
 }
 
 /// PATH, HOSTNAME and TERM of ours, then what image and user set (later wins), then HOME when nobody set it.
 /// A bare `NAME` removes a variable.
-fn environment(record: &Record, set: &[String], tty: bool, who: &Resolved, host: &str) -> Vec<String> {
+fn environment(
+    record: &Record,
+    set: &[String],
+    tty: bool,
+    who: &Resolved,
+    host: &str,
+) -> Vec<String> {
     let mut list: Vec<String> = vec![format!("PATH={DEFAULT_PATH}")];
     let own = super::namespaces::hostname(record, host);
-    list.push(format!("HOSTNAME={}", if own.is_empty() { host } else { &own }));
+    list.push(format!(
+        "HOSTNAME={}",
+        if own.is_empty() { host } else { &own }
+    ));
     if tty {
         list.push("TERM=xterm".into());
     }
     for variable in set {
-        let name = variable.split_once('=').map_or(variable.as_str(), |(name, _)| name);
+        let name = variable
+            .split_once('=')
+            .map_or(variable.as_str(), |(name, _)| name);
         let has_name = |v: &String| v.split_once('=').is_some_and(|(n, _)| n == name);
         match (list.iter().position(has_name), variable.contains('=')) {
             (Some(at), true) => list[at] = variable.clone(),
@@ -122,7 +152,11 @@ fn capabilities(
     own: &[String],
 ) -> Result<Capabilities> {
     let bounding = security.capabilities(host, own)?;
-    let held = if who.uid == 0 { bounding.clone() } else { Vec::new() };
+    let held = if who.uid == 0 {
+        bounding.clone()
+    } else {
+        Vec::new()
+    };
     Ok(Capabilities {
         bounding,
         effective: held.clone(),
@@ -146,8 +180,22 @@ pub(super) fn rlimits(asked: &[Ulimit], defaults: &[(String, i64, i64)]) -> Resu
 
 fn rlimit(name: &str, soft: i64, hard: i64) -> Result<Rlimit> {
     const NAMES: [&str; 16] = [
-        "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-        "rss", "rtprio", "rttime", "sigpending", "stack",
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
     ];
     if !NAMES.contains(&name) {
         return Err(Error::Invalid(format!("invalid ulimit type: {name}")));
@@ -160,7 +208,11 @@ fn rlimit(name: &str, soft: i64, hard: i64) -> Result<Rlimit> {
     // -1 is "unlimited", which the kernel writes as all ones.
     #[expect(clippy::cast_sign_loss, reason = "-1 becomes RLIM_INFINITY on purpose")]
     let value = |limit: i64| limit as u64;
-    Ok(Rlimit { kind: format!("RLIMIT_{}", name.to_uppercase()), soft: value(soft), hard: value(hard) })
+    Ok(Rlimit {
+        kind: format!("RLIMIT_{}", name.to_uppercase()),
+        soft: value(soft),
+        hard: value(hard),
+    })
 }
 
 /// The asked sysctls, refused where they would reach out of the container, with Docker's two defaults.
@@ -172,8 +224,16 @@ pub(crate) fn sysctls(host: &HostConfig, net_is_private: bool) -> Result<BTreeMa
     }
     for (name, value) in &host.sysctls {
         let in_ipc = name.starts_with("fs.mqueue.")
-            || ["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
-                "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"]
+            || [
+                "kernel.msgmax",
+                "kernel.msgmnb",
+                "kernel.msgmni",
+                "kernel.sem",
+                "kernel.shmall",
+                "kernel.shmmax",
+                "kernel.shmmni",
+                "kernel.shm_rmid_forced",
+            ]
             .contains(&name.as_str());
         let in_net = name.starts_with("net.");
         if in_ipc && host.ipc_mode == "host" {

@@ -22,7 +22,9 @@ pub(crate) fn to_oci(asked: &Resources) -> Result<LinuxResources> {
         pids: asked
             .pids_limit
             .filter(|&limit| limit != 0)
-            .map(|limit| Pids { limit: Some(if limit < 0 { -1 } else { limit }) }),
+            .map(|limit| Pids {
+                limit: Some(if limit < 0 { -1 } else { limit }),
+            }),
         block_io: block_io(asked)?,
         ..LinuxResources::default()
     })
@@ -72,7 +74,12 @@ fn block_io(asked: &Resources) -> Result<Option<BlockIo>> {
     let mut weights = Vec::new();
     for device in &asked.blkio_weight_device {
         let (major, minor) = numbers(&device.path)?;
-        weights.push(oci::runtime::WeightDevice { major, minor, weight: Some(device.weight), leaf_weight: None });
+        weights.push(oci::runtime::WeightDevice {
+            major,
+            minor,
+            weight: Some(device.weight),
+            leaf_weight: None,
+        });
     }
     let io = BlockIo {
         weight: (asked.blkio_weight != 0).then_some(asked.blkio_weight),
@@ -91,7 +98,11 @@ fn throttles(asked: &[ThrottleDevice]) -> Result<Vec<oci::runtime::ThrottleDevic
         .iter()
         .map(|device| {
             let (major, minor) = numbers(&device.path)?;
-            Ok(oci::runtime::ThrottleDevice { major, minor, rate: device.rate })
+            Ok(oci::runtime::ThrottleDevice {
+                major,
+                minor,
+                rate: device.rate,
+            })
         })
         .collect()
 }
@@ -101,7 +112,10 @@ fn numbers(path: &str) -> Result<(i64, i64)> {
     let meta = std::fs::metadata(path)
         .map_err(|e| Error::Invalid(format!("no such device {path}: {e}")))?;
     let rdev = meta.st_rdev();
-    Ok((i64::from(rustix::fs::major(rdev)), i64::from(rustix::fs::minor(rdev))))
+    Ok((
+        i64::from(rustix::fs::major(rdev)),
+        i64::from(rustix::fs::minor(rdev)),
+    ))
 }
 
 fn check(asked: &Resources) -> Result<()> {
@@ -110,16 +124,22 @@ fn check(asked: &Resources) -> Result<()> {
         return refuse("Minimum memory limit allowed is 6MB".into());
     }
     if asked.memory_swap > 0 && asked.memory == 0 {
-        return refuse("You should always set the Memory limit when using Memoryswap limit, see usage".into());
+        return refuse(
+            "You should always set the Memory limit when using Memoryswap limit, see usage".into(),
+        );
     }
     if asked.memory_swap > 0 && asked.memory_swap < asked.memory {
-        return refuse("Minimum memoryswap limit should be larger than memory limit, see usage".into());
+        return refuse(
+            "Minimum memoryswap limit should be larger than memory limit, see usage".into(),
+        );
     }
     if asked.memory_reservation != 0 && asked.memory_reservation < LEAST_MEMORY {
         return refuse("Minimum memory reservation allowed is 6MB".into());
     }
     if asked.memory != 0 && asked.memory_reservation > asked.memory {
-        return refuse("Minimum memory limit can not be less than memory reservation limit, see usage".into());
+        return refuse(
+            "Minimum memory limit can not be less than memory reservation limit, see usage".into(),
+        );
     }
     if let Some(swappiness) = asked.memory_swappiness
         && !(-1..=100).contains(&swappiness)
@@ -129,7 +149,9 @@ fn check(asked: &Resources) -> Result<()> {
         ));
     }
     if asked.nano_cpus > 0 && (asked.cpu_period > 0 || asked.cpu_quota > 0) {
-        return refuse("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set".into());
+        return refuse(
+            "Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set".into(),
+        );
     }
     let available = std::thread::available_parallelism().map_or(1, usize::from) as i64;
     if asked.nano_cpus < 0 || asked.nano_cpus > available * 1_000_000_000 {
@@ -138,7 +160,10 @@ fn check(asked: &Resources) -> Result<()> {
         ));
     }
     if asked.cpu_period != 0 && !(1_000..=1_000_000).contains(&asked.cpu_period) {
-        return refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)".into());
+        return refuse(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+                .into(),
+        );
     }
     if asked.cpu_quota > 0 && asked.cpu_quota < 1_000 {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)".into());
@@ -161,7 +186,11 @@ mod tests {
 
     #[test]
     fn cpus_become_quota_and_period_and_swap_follows_memory() {
-        let asked = Resources { nano_cpus: 500_000_000, memory: 8 << 20, ..Resources::default() };
+        let asked = Resources {
+            nano_cpus: 500_000_000,
+            memory: 8 << 20,
+            ..Resources::default()
+        };
         let oci = to_oci(&asked).expect("valid");
         let cpu = oci.cpu.expect("a cpu limit");
         assert_eq!((cpu.quota, cpu.period), (Some(50_000), Some(100_000)));
@@ -171,12 +200,32 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let refused = [
-            Resources { memory: 1 << 20, ..Resources::default() },
-            Resources { memory_swap: 1 << 30, ..Resources::default() },
-            Resources { memory: 64 << 20, memory_swap: 32 << 20, ..Resources::default() },
-            Resources { nano_cpus: 1, cpu_quota: 5000, ..Resources::default() },
-            Resources { nano_cpus: i64::MAX, ..Resources::default() },
-            Resources { blkio_weight: 5, ..Resources::default() },
+            Resources {
+                memory: 1 << 20,
+                ..Resources::default()
+            },
+            Resources {
+                memory_swap: 1 << 30,
+                ..Resources::default()
+            },
+            Resources {
+                memory: 64 << 20,
+                memory_swap: 32 << 20,
+                ..Resources::default()
+            },
+            Resources {
+                nano_cpus: 1,
+                cpu_quota: 5000,
+                ..Resources::default()
+            },
+            Resources {
+                nano_cpus: i64::MAX,
+                ..Resources::default()
+            },
+            Resources {
+                blkio_weight: 5,
+                ..Resources::default()
+            },
         ];
         for asked in refused {
             assert!(to_oci(&asked).is_err(), "{asked:?}");
@@ -185,6 +234,9 @@ mod tests {
 
     #[test]
     fn nothing_asked_for_is_nothing_set() {
-        assert_eq!(to_oci(&Resources::default()).expect("valid"), LinuxResources::default());
+        assert_eq!(
+            to_oci(&Resources::default()).expect("valid"),
+            LinuxResources::default()
+        );
     }
 }

@@ -6,30 +6,91 @@ use crate::error::{Error, Result};
 
 /// Docker's default capabilities, without their `CAP_`.
 const DEFAULT_CAPABILITIES: [&str; 14] = [
-    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-    "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
 ];
 
 /// All capabilities, without their `CAP_`, in the kernel's order. See capabilities(7), Linux 5.9.
 pub(crate) const CAPABILITIES: [&str; 41] = [
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
     "CHECKPOINT_RESTORE",
 ];
 
 /// What a container may not see of /proc and /sys.
 const MASKED: [&str; 11] = [
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
 ];
 /// Masked since Docker 25: power readings leak secrets (CVE-2020-8694).
 const MASKED_POWERCAP: &str = "/sys/devices/virtual/powercap";
 /// What a container may not write.
-const READONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 /// Which seccomp profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +120,11 @@ impl Security {
     pub(crate) fn parse(host: &HostConfig) -> Result<Self> {
         let mut security = Self {
             no_new_privileges: false,
-            seccomp: if host.privileged { Seccomp::Unconfined } else { Seccomp::Default },
+            seccomp: if host.privileged {
+                Seccomp::Unconfined
+            } else {
+                Seccomp::Default
+            },
             systempaths_unconfined: false,
             privileged: host.privileged,
         };
@@ -75,8 +140,10 @@ impl Security {
             self.no_new_privileges = true;
             return Ok(());
         }
-        let (name, value) =
-            option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(unknown)?;
+        let (name, value) = option
+            .split_once('=')
+            .or_else(|| option.split_once(':'))
+            .ok_or_else(unknown)?;
         match (name, value) {
             ("no-new-privileges", "true") => self.no_new_privileges = true,
             ("no-new-privileges", "false") => self.no_new_privileges = false,
@@ -89,7 +156,11 @@ impl Security {
                 return Err(Error::Invalid(format!(
                     "--security-opt {option}: the daemon cannot apply AppArmor or SELinux profiles yet; \
                      remove the option, or use {name}={}",
-                    if name == "label" { "disable" } else { "unconfined" }
+                    if name == "label" {
+                        "disable"
+                    } else {
+                        "unconfined"
+                    }
                 )));
             }
             ("writable-cgroups", _) => {}
@@ -104,15 +175,27 @@ impl Security {
     /// # Errors
     /// [`Error::Invalid`] for an unknown capability.
     pub(crate) fn capabilities(&self, host: &HostConfig, own: &[String]) -> Result<Vec<String>> {
-        let words = |list: &Option<api::Argv>| list.as_ref().map(|l| l.to_vec()).unwrap_or_default();
-        let (add, drop) = (normalize(&words(&host.cap_add))?, normalize(&words(&host.cap_drop))?);
+        let words =
+            |list: &Option<api::Argv>| list.as_ref().map(|l| l.to_vec()).unwrap_or_default();
+        let (add, drop) = (
+            normalize(&words(&host.cap_add))?,
+            normalize(&words(&host.cap_drop))?,
+        );
         let holds = |name: &&str| own.iter().any(|o| o.trim_start_matches("CAP_") == *name);
         let mut set: Vec<&str> = if self.privileged || add.contains(&"ALL".to_owned()) {
-            CAPABILITIES.iter().copied().filter(|name| holds(name)).collect()
+            CAPABILITIES
+                .iter()
+                .copied()
+                .filter(|name| holds(name))
+                .collect()
         } else if drop.contains(&"ALL".to_owned()) {
             Vec::new()
         } else {
-            DEFAULT_CAPABILITIES.iter().copied().filter(|name| holds(name)).collect()
+            DEFAULT_CAPABILITIES
+                .iter()
+                .copied()
+                .filter(|name| holds(name))
+                .collect()
         };
         if !self.privileged {
             for name in CAPABILITIES {
@@ -136,7 +219,12 @@ impl Security {
             list.push(MASKED_POWERCAP.into());
             list
         });
-        (masked, host.readonly_paths.clone().unwrap_or_else(|| own(&READONLY)))
+        (
+            masked,
+            host.readonly_paths
+                .clone()
+                .unwrap_or_else(|| own(&READONLY)),
+        )
     }
 }
 
@@ -173,7 +261,10 @@ mod tests {
             .filter(|&&name| name != "SYS_RESOURCE")
             .map(|name| format!("CAP_{name}"))
             .collect();
-        Security::parse(&host).expect("valid").capabilities(&host, &own).expect("valid")
+        Security::parse(&host)
+            .expect("valid")
+            .capabilities(&host, &own)
+            .expect("valid")
     }
 
     #[test]
@@ -183,7 +274,10 @@ mod tests {
 
     #[test]
     fn adding_and_dropping_by_any_spelling() {
-        assert_eq!(capabilities(&["cap_sys_time"], &["ALL"], false), ["CAP_SYS_TIME"]);
+        assert_eq!(
+            capabilities(&["cap_sys_time"], &["ALL"], false),
+            ["CAP_SYS_TIME"]
+        );
         assert!(!capabilities(&[], &["chown"], false).contains(&"CAP_CHOWN".to_owned()));
     }
 
@@ -193,13 +287,18 @@ mod tests {
         assert_eq!(all.len(), 40);
         assert!(!all.contains(&"CAP_SYS_RESOURCE".to_owned()));
         // Asked for by name, it is not silently left out.
-        assert!(capabilities(&["SYS_RESOURCE"], &[], false).contains(&"CAP_SYS_RESOURCE".to_owned()));
+        assert!(
+            capabilities(&["SYS_RESOURCE"], &[], false).contains(&"CAP_SYS_RESOURCE".to_owned())
+        );
     }
 
     #[test]
     fn unknown_names_and_options_are_refused() {
         assert!(normalize(&["NET_FLY".into()]).is_err());
-        let host = HostConfig { security_opt: vec!["bogus".into()], ..HostConfig::default() };
+        let host = HostConfig {
+            security_opt: vec!["bogus".into()],
+            ..HostConfig::default()
+        };
         assert!(Security::parse(&host).is_err());
     }
 }

@@ -65,7 +65,12 @@ pub(crate) fn resolve(user: &str, group_add: &[String], accounts: &Accounts) -> 
     }
     additional_gids.dedup();
     let home = if home.is_empty() { "/" } else { home };
-    Ok(Resolved { uid, gid, additional_gids, home: home.to_owned() })
+    Ok(Resolved {
+        uid,
+        gid,
+        additional_gids,
+        home: home.to_owned(),
+    })
 }
 
 fn group_id(group: &str, file: &str) -> Result<u32> {
@@ -85,7 +90,10 @@ fn parse_id(text: &str) -> Result<Option<u32>> {
     }
     match text.parse::<u32>() {
         Ok(id) if id <= i32::MAX as u32 => Ok(Some(id)),
-        _ => Err(Error::Invalid(format!("uids and gids must be in range 0-{}", i32::MAX))),
+        _ => Err(Error::Invalid(format!(
+            "uids and gids must be in range 0-{}",
+            i32::MAX
+        ))),
     }
 }
 
@@ -96,7 +104,12 @@ fn passwd(file: &str) -> impl Iterator<Item = Entry<'_>> {
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
         let home = fields.nth(1)?;
-        Some(Entry { name, uid, gid, home })
+        Some(Entry {
+            name,
+            uid,
+            gid,
+            home,
+        })
     })
 }
 
@@ -123,7 +136,11 @@ mod tests {
     fn check(user: &str, add: &[&str], expect: (u32, u32, &[u32], &str)) {
         let add: Vec<String> = add.iter().map(|&g| g.into()).collect();
         let got = resolve(user, &add, &accounts()).expect("resolvable");
-        assert_eq!((got.uid, got.gid, &got.additional_gids[..], &got.home[..]), expect, "{user}");
+        assert_eq!(
+            (got.uid, got.gid, &got.additional_gids[..], &got.home[..]),
+            expect,
+            "{user}"
+        );
     }
 
     #[test]
@@ -132,7 +149,11 @@ mod tests {
         check("web", &[], (33, 44, &[44, 50], "/srv"));
         check("33", &[], (33, 44, &[44, 50], "/srv"));
         check("web:extra", &[], (33, 50, &[50], "/srv"));
-        check("1000:1001", &["web", "7"], (1000, 1001, &[1001, 44, 7], "/"));
+        check(
+            "1000:1001",
+            &["web", "7"],
+            (1000, 1001, &[1001, 44, 7], "/"),
+        );
     }
 
     #[test]

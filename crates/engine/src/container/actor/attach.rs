@@ -46,11 +46,14 @@ impl Actor {
             stream: attach.stream,
         };
         match &self.shim {
-            Some(control) => pending.hand_over(control).await.map_err(|source| Error::Shim {
-                peer: "shim",
-                id: self.record.id.clone(),
-                source,
-            })?,
+            Some(control) => pending
+                .hand_over(control)
+                .await
+                .map_err(|source| Error::Shim {
+                    peer: "shim",
+                    id: self.record.id.clone(),
+                    source,
+                })?,
             None => self.attaches.push(pending),
         }
         self.tell("attach", []);
@@ -60,12 +63,31 @@ impl Actor {
     pub(super) async fn resize(&mut self, height: u16, width: u16) -> Result<()> {
         match &self.shim {
             Some(control) => control
-                .send(&Request::Resize { target: Target::Init, height, width }, None)
+                .send(
+                    &Request::Resize {
+                        target: Target::Init,
+                        height,
+                        width,
+                    },
+                    None,
+                )
                 .await
-                .map_err(|source| Error::Shim { peer: "shim", id: self.record.id.clone(), source })?,
-            None => return Err(Error::Conflict(format!("cannot resize a stopped container: container {} is not running", self.record.id))),
+                .map_err(|source| Error::Shim {
+                    peer: "shim",
+                    id: self.record.id.clone(),
+                    source,
+                })?,
+            None => {
+                return Err(Error::Conflict(format!(
+                    "cannot resize a stopped container: container {} is not running",
+                    self.record.id
+                )));
+            }
         }
-        self.tell("resize", [("height", height.to_string()), ("width", width.to_string())]);
+        self.tell(
+            "resize",
+            [("height", height.to_string()), ("width", width.to_string())],
+        );
         Ok(())
     }
 }

@@ -11,12 +11,17 @@ impl Actor {
     pub(super) fn rename(&mut self, name: String) -> Result<String> {
         let name = name.strip_prefix('/').unwrap_or(&name).to_owned();
         if name.is_empty() {
-            return Err(Error::Invalid("Neither old nor new names may be empty".into()));
+            return Err(Error::Invalid(
+                "Neither old nor new names may be empty".into(),
+            ));
         }
         if name == self.record.name {
-            return Err(Error::Invalid("Renaming a container with the same name as its current name".into()));
+            return Err(Error::Invalid(
+                "Renaming a container with the same name as its current name".into(),
+            ));
         }
-        name.parse::<ids::ContainerName>().map_err(|e| Error::Invalid(e.to_string()))?;
+        name.parse::<ids::ContainerName>()
+            .map_err(|e| Error::Invalid(e.to_string()))?;
         self.shared.containers.reserve(&name, &self.record.id)?;
         let old = std::mem::replace(&mut self.record.name, name);
         self.publish();
@@ -64,7 +69,7 @@ impl Actor {
 fn merge(into: &mut api::container::Resources, from: &api::container::Resources) {
     macro_rules! take {
         ($($field:ident),*) => {$(
-            if from.$field != Default::default() {
+            if from.$field != api::container::Resources::default().$field {
                 into.$field = from.$field.clone();
             }
         )*};
@@ -76,13 +81,34 @@ fn merge(into: &mut api::container::Resources, from: &api::container::Resources)
         into.nano_cpus = 0;
     }
     // A new limit without a word on swap keeps Docker's rule of twice the memory only where swap followed memory before.
-    if from.memory != 0 && from.memory_swap == 0 && into.memory_swap > 0 && into.memory_swap < from.memory {
+    if from.memory != 0
+        && from.memory_swap == 0
+        && into.memory_swap > 0
+        && into.memory_swap < from.memory
+    {
         into.memory_swap = 0;
     }
     take!(
-        cpu_shares, memory, nano_cpus, blkio_weight, blkio_weight_device, blkio_device_read_bps,
-        blkio_device_write_bps, blkio_device_read_iops, blkio_device_write_iops, cpu_period, cpu_quota,
-        cpu_realtime_period, cpu_realtime_runtime, cpuset_cpus, cpuset_mems, memory_reservation, memory_swap,
-        memory_swappiness, oom_kill_disable, pids_limit, ulimits
+        cpu_shares,
+        memory,
+        nano_cpus,
+        blkio_weight,
+        blkio_weight_device,
+        blkio_device_read_bps,
+        blkio_device_write_bps,
+        blkio_device_read_iops,
+        blkio_device_write_iops,
+        cpu_period,
+        cpu_quota,
+        cpu_realtime_period,
+        cpu_realtime_runtime,
+        cpuset_cpus,
+        cpuset_mems,
+        memory_reservation,
+        memory_swap,
+        memory_swappiness,
+        oom_kill_disable,
+        pids_limit,
+        ulimits
     );
 }

@@ -68,7 +68,10 @@ impl Actor {
             Announcement::Die(code) => {
                 let ran = (self.record.finished_unix_nanos - self.record.started_unix_nanos).max(0);
                 let seconds = (ran / 1_000_000_000).to_string();
-                self.tell(name, [("exitCode", code.to_string()), ("execDuration", seconds)]);
+                self.tell(
+                    name,
+                    [("exitCode", code.to_string()), ("execDuration", seconds)],
+                );
             }
             _ => self.tell(name, []),
         }

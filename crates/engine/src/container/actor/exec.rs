@@ -46,7 +46,10 @@ impl Actor {
             detach_keys::parse(keys)?;
         }
         let id = ids::ExecId::random().to_string();
-        self.tell(&format!("exec_create: {}", config.cmd.join(" ")), [("execID", id.clone())]);
+        self.tell(
+            &format!("exec_create: {}", config.cmd.join(" ")),
+            [("execID", id.clone())],
+        );
         self.add_exec(&id, config, false);
         self.publish();
         Ok(id)
@@ -55,12 +58,21 @@ impl Actor {
     pub(super) fn add_exec(&mut self, id: &str, config: ExecConfig, is_probe: bool) {
         let ended = |e: &Exec| matches!(e.phase, Phase::Ended { .. });
         if self.execs.len() >= REMEMBERED
-            && let Some(old) = self.execs.iter().find(|(_, e)| ended(e)).map(|(id, _)| id.clone())
+            && let Some(old) = self
+                .execs
+                .iter()
+                .find(|(_, e)| ended(e))
+                .map(|(id, _)| id.clone())
         {
             self.execs.remove(&old);
             self.shared.execs.remove(&old);
         }
-        let exec = Exec { config, phase: Phase::Created, user: String::new(), is_probe };
+        let exec = Exec {
+            config,
+            phase: Phase::Created,
+            user: String::new(),
+            is_probe,
+        };
         self.execs.insert(id.to_owned(), exec);
     }
 
@@ -83,12 +95,19 @@ impl Actor {
     }
 
     async fn exec_launch(&mut self, id: &str, start: ExecStart) -> Result<()> {
-        let exec = self.execs.get(id).ok_or_else(|| Error::NoSuchExec(id.into()))?;
+        let exec = self
+            .execs
+            .get(id)
+            .ok_or_else(|| Error::NoSuchExec(id.into()))?;
         if !matches!(exec.phase, Phase::Created) {
             return Err(Error::Conflict(format!("exec {id} has already run")));
         }
         self.permits(lifecycle::Use::Exec)?;
-        let pid = self.record.state.pid().expect("a container that permits execs runs");
+        let pid = self
+            .record
+            .state
+            .pid()
+            .expect("a container that permits execs runs");
         let config = exec.config.clone();
         let is_probe = exec.is_probe;
         let (shared, record, exec_id) = (self.shared.clone(), self.record.clone(), id.to_owned());
@@ -102,7 +121,10 @@ impl Actor {
             exec.user = user;
         }
         if !is_probe {
-            self.tell(&format!("exec_start: {}", config.cmd.join(" ")), [("execID", id.to_owned())]);
+            self.tell(
+                &format!("exec_start: {}", config.cmd.join(" ")),
+                [("execID", id.to_owned())],
+            );
         }
         let keys = detach_keys::of(&config.detach_keys, config.tty)?;
         let attach = |early_input| Request::Attach {
@@ -114,25 +136,36 @@ impl Actor {
             detach_keys: keys,
         };
         if let Some(stream) = start.stream.filter(|_| !start.detach) {
-            self.request(&attach(start.early_input), Some(stream)).await?;
+            self.request(&attach(start.early_input), Some(stream))
+                .await?;
         }
-        self.request(&Request::Exec { id: id.to_owned(), file }, None).await
+        self.request(
+            &Request::Exec {
+                id: id.to_owned(),
+                file,
+            },
+            None,
+        )
+        .await
     }
 
     /// Sends a request to the shim.
     pub(super) async fn request(&self, request: &Request, fd: Option<OwnedFd>) -> Result<()> {
         let gone = || Error::Conflict(format!("container {} is not running", self.record.id));
         let shim = self.shim.as_ref().ok_or_else(gone)?;
-        shim.send(request, fd.as_ref().map(AsFd::as_fd)).await.map_err(|source| Error::Shim {
-            peer: "shim",
-            id: self.record.id.clone(),
-            source,
-        })
+        shim.send(request, fd.as_ref().map(AsFd::as_fd))
+            .await
+            .map_err(|source| Error::Shim {
+                peer: "shim",
+                id: self.record.id.clone(),
+                source,
+            })
     }
 
     pub(super) fn exec_started(&mut self, id: &str, pid: i32) {
         if let Some(exec) = self.execs.get_mut(id)
-            && let Phase::Starting(Some(reply)) = std::mem::replace(&mut exec.phase, Phase::Running { pid })
+            && let Phase::Starting(Some(reply)) =
+                std::mem::replace(&mut exec.phase, Phase::Running { pid })
         {
             answer(reply, Ok(()));
         }
@@ -141,9 +174,12 @@ impl Actor {
     pub(super) async fn exec_failed(&mut self, id: &str, failure: Failure) {
         let Failure { code, message } = failure;
         if let Some(exec) = self.execs.get_mut(id)
-            && let Phase::Starting(Some(reply)) = std::mem::replace(&mut exec.phase, Phase::Ended { code })
+            && let Phase::Starting(Some(reply)) =
+                std::mem::replace(&mut exec.phase, Phase::Ended { code })
         {
-            let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {message}");
+            let message = format!(
+                "OCI runtime exec failed: exec failed: unable to start container process: {message}"
+            );
             answer(reply, Err(Error::Start { code, message }));
         }
         self.probe_ended(id, code).await;
@@ -154,7 +190,10 @@ impl Actor {
         if let Some(exec) = self.execs.get_mut(id) {
             exec.phase = Phase::Ended { code };
             if !exec.is_probe {
-                self.tell("exec_die", [("execID", id.to_owned()), ("exitCode", code.to_string())]);
+                self.tell(
+                    "exec_die",
+                    [("execID", id.to_owned()), ("exitCode", code.to_string())],
+                );
             }
         }
         self.probe_ended(id, code).await;
@@ -162,15 +201,29 @@ impl Actor {
     }
 
     pub(super) async fn exec_resize(&mut self, id: String, height: u16, width: u16) -> Result<()> {
-        let exec = self.execs.get(&id).ok_or_else(|| Error::NoSuchExec(id.clone()))?;
+        let exec = self
+            .execs
+            .get(&id)
+            .ok_or_else(|| Error::NoSuchExec(id.clone()))?;
         if matches!(exec.phase, Phase::Ended { .. } | Phase::Created) {
             return Err(Error::Conflict(format!("exec process {id} is not running")));
         }
-        self.request(&Request::Resize { target: Target::Exec(id), height, width }, None).await
+        self.request(
+            &Request::Resize {
+                target: Target::Exec(id),
+                height,
+                width,
+            },
+            None,
+        )
+        .await
     }
 
     pub(super) fn exec_inspect(&self, id: &str) -> Result<ExecView> {
-        let exec = self.execs.get(id).ok_or_else(|| Error::NoSuchExec(id.into()))?;
+        let exec = self
+            .execs
+            .get(id)
+            .ok_or_else(|| Error::NoSuchExec(id.into()))?;
         Ok(ExecView {
             id: id.to_owned(),
             container_id: self.record.id.clone(),
@@ -191,7 +244,9 @@ impl Actor {
     /// The container has ended: so have they all.
     pub(super) fn forget_execs(&mut self) {
         for exec in self.execs.values_mut() {
-            if let Phase::Starting(Some(reply)) = std::mem::replace(&mut exec.phase, Phase::Ended { code: 137 }) {
+            if let Phase::Starting(Some(reply)) =
+                std::mem::replace(&mut exec.phase, Phase::Ended { code: 137 })
+            {
                 let message = "the container ended before the exec was started".to_owned();
                 answer(reply, Err(Error::Start { code: 125, message }));
             }

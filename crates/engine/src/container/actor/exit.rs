@@ -35,7 +35,13 @@ impl Actor {
             at: UnixNanos(exit.at_unix_nanos),
             oom: exit.oom_killed,
         };
-        if let Err(error) = self.apply(Event::Exited { exit: ended, decision }).await {
+        if let Err(error) = self
+            .apply(Event::Exited {
+                exit: ended,
+                decision,
+            })
+            .await
+        {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "exit out of order");
         }
         self.publish();
@@ -65,10 +71,13 @@ impl Actor {
             let result = self.apply_removal(true).await;
             let text = result.as_ref().err().map(|e| fault::chain(e));
             for reply in removals {
-                answer(reply, match &text {
-                    None => Ok(()),
-                    Some(text) => Err(crate::error::Error::Conflict(text.clone())),
-                });
+                answer(
+                    reply,
+                    match &text {
+                        None => Ok(()),
+                        Some(text) => Err(crate::error::Error::Conflict(text.clone())),
+                    },
+                );
             }
         } else if !self.restarting.is_empty() {
             self.start_again().await;
@@ -79,8 +88,12 @@ impl Actor {
 
     /// What the restart policy says; nothing when a user has other plans.
     fn decide(&mut self, exit: &Exit, asked: &[AtExit]) -> Decision {
-        let has_plans = asked.iter().any(|a| matches!(a, AtExit::Restart(_) | AtExit::Remove { .. }));
-        let Ok(policy) = policy_of(&self.record.host.restart_policy) else { return Decision::Stay };
+        let has_plans = asked
+            .iter()
+            .any(|a| matches!(a, AtExit::Restart(_) | AtExit::Remove { .. }));
+        let Ok(policy) = policy_of(&self.record.host.restart_policy) else {
+            return Decision::Stay;
+        };
         if has_plans {
             return Decision::Stay;
         }
@@ -123,10 +136,16 @@ impl Actor {
     pub(in crate::container) async fn after_start_up(&mut self) {
         self.persist();
         let last = match &self.record.state {
-            State::Exited { exit, by_user } => {
-                LastRun::Ended { code: exit.code, by_user: *by_user, count: self.record.backoff.count }
-            }
-            State::Restarting { exit } => LastRun::Ended { code: exit.code, by_user: false, count: 0 },
+            State::Exited { exit, by_user } => LastRun::Ended {
+                code: exit.code,
+                by_user: *by_user,
+                count: self.record.backoff.count,
+            },
+            State::Restarting { exit } => LastRun::Ended {
+                code: exit.code,
+                by_user: false,
+                count: 0,
+            },
             State::Removing | State::Dead => return self.remove_by_itself().await,
             _ => LastRun::Never,
         };

@@ -3,8 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use lifecycle::health::{Health, Probe, Schedule};
 use lifecycle::UnixNanos;
+use lifecycle::health::{Health, Probe, Schedule};
 use shim::protocol::{Request, Target};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -41,7 +41,14 @@ impl Watch {
     pub(super) fn new(record: &Record) -> Self {
         let schedule = record.config.healthcheck.as_ref().and_then(schedule_of);
         let health = schedule.as_ref().map(|_| Health::default());
-        Self { schedule, health, started: None, started_unix_nanos: 0, due: None, running: None }
+        Self {
+            schedule,
+            health,
+            started: None,
+            started_unix_nanos: 0,
+            due: None,
+            running: None,
+        }
     }
 
     /// What inspect shows.
@@ -101,11 +108,22 @@ impl Actor {
             running.timed_out = true;
             self.health.due = None;
             let target = Target::Exec(running.exec.clone());
-            let _ = self.request(&Request::Signal { target, signal: signal::KILL, all: false }, None).await;
+            let _ = self
+                .request(
+                    &Request::Signal {
+                        target,
+                        signal: signal::KILL,
+                        all: false,
+                    },
+                    None,
+                )
+                .await;
             return;
         }
         self.health.due = None;
-        let Some(schedule) = self.health.schedule else { return };
+        let Some(schedule) = self.health.schedule else {
+            return;
+        };
         match self.begin_probe().await {
             Ok(running) => {
                 self.health.running = Some(running);
@@ -120,7 +138,13 @@ impl Actor {
     }
 
     async fn begin_probe(&mut self) -> crate::Result<Running> {
-        let test = self.record.config.healthcheck.as_ref().map(|h| h.test.clone()).unwrap_or_default();
+        let test = self
+            .record
+            .config
+            .healthcheck
+            .as_ref()
+            .map(|h| h.test.clone())
+            .unwrap_or_default();
         let cmd: Vec<String> = match test.first().map(String::as_str) {
             Some("CMD-SHELL") => {
                 let shell = self.record.config.shell.as_ref().map(|s| s.to_vec());
@@ -142,7 +166,10 @@ impl Actor {
         };
         self.add_exec(&exec, config, true);
         let (reply, _) = tokio::sync::oneshot::channel();
-        let start = ExecStart { stream: Some(OwnedFd::from(theirs)), ..ExecStart::default() };
+        let start = ExecStart {
+            stream: Some(OwnedFd::from(theirs)),
+            ..ExecStart::default()
+        };
         self.exec_start(exec.clone(), start, reply).await;
         Ok(Running {
             exec,
@@ -157,10 +184,17 @@ impl Actor {
         if self.health.running.as_ref().is_none_or(|r| r.exec != exec) {
             return;
         }
-        let Some(running) = self.health.running.take() else { return };
+        let Some(running) = self.health.running.take() else {
+            return;
+        };
         self.execs.remove(exec);
-        let Some(schedule) = self.health.schedule else { return };
-        let (start, end) = (UnixNanos(running.began_unix_nanos), UnixNanos(self.shared.now()));
+        let Some(schedule) = self.health.schedule else {
+            return;
+        };
+        let (start, end) = (
+            UnixNanos(running.began_unix_nanos),
+            UnixNanos(self.shared.now()),
+        );
         // The shim has closed the stream before it told the end: the reader is at its end, or about to be.
         let read = tokio::time::timeout(Duration::from_secs(1), running.output).await;
         let output = read.ok().and_then(Result::ok).unwrap_or_default();
@@ -173,7 +207,10 @@ impl Actor {
 
     fn conclude(&mut self, probe: Probe) {
         let started = UnixNanos(self.health.started_unix_nanos);
-        let (Some(schedule), Some(health)) = (self.health.schedule, self.health.health.as_mut()) else { return };
+        let (Some(schedule), Some(health)) = (self.health.schedule, self.health.health.as_mut())
+        else {
+            return;
+        };
         let changed = health.record(&schedule, started, probe);
         self.health.resume();
         self.publish();
@@ -188,7 +225,9 @@ async fn read_output(stream: std::os::unix::net::UnixStream) -> Vec<u8> {
     if stream.set_nonblocking(true).is_err() {
         return kept;
     }
-    let Ok(mut stream) = tokio::net::UnixStream::from_std(stream) else { return kept };
+    let Ok(mut stream) = tokio::net::UnixStream::from_std(stream) else {
+        return kept;
+    };
     let mut frames = Vec::new();
     let mut buffer = [0; 4096];
     // Read on beyond what is kept, so that a talkative probe does not block.

@@ -18,7 +18,10 @@ impl Actor {
         self.with_volumes |= options.volumes;
         match self.apply_removal(options.force).await {
             Ok(()) if self.shim.is_some() => {
-                self.at_exit.push(AtExit::Remove { volumes: options.volumes, reply });
+                self.at_exit.push(AtExit::Remove {
+                    volumes: options.volumes,
+                    reply,
+                });
             }
             result => answer(reply, result),
         }
@@ -48,15 +51,27 @@ impl Actor {
     /// Removes everything of a container that does not run.
     pub(super) async fn take_apart(&mut self) -> Result<()> {
         let (shared, record) = (self.shared.clone(), self.record.clone());
-        blocking::run("container removal", move || prepare::remove(&shared, &record)).await?;
-        self.shared.containers.forget(&self.record.id, &self.record.name);
+        blocking::run("container removal", move || {
+            prepare::remove(&shared, &record)
+        })
+        .await?;
+        self.shared
+            .containers
+            .forget(&self.record.id, &self.record.name);
         for id in self.execs.keys() {
             self.shared.execs.remove(id);
         }
         if self.with_volumes {
             self.remove_anonymous_volumes();
         }
-        self.answer_waits(&[WaitCondition::Removed, WaitCondition::NotRunning, WaitCondition::NextExit], None);
+        self.answer_waits(
+            &[
+                WaitCondition::Removed,
+                WaitCondition::NotRunning,
+                WaitCondition::NextExit,
+            ],
+            None,
+        );
         self.tell("destroy", []);
         self.shared.sweep_soon();
         self.gone = true;
@@ -64,8 +79,15 @@ impl Actor {
     }
 
     fn remove_anonymous_volumes(&self) {
-        let anonymous = |m: &&crate::container::MountRecord| m.kind == MountKind::Volume && m.anonymous;
-        for name in self.record.mounts.iter().filter(anonymous).filter_map(|m| m.volume.as_ref()) {
+        let anonymous =
+            |m: &&crate::container::MountRecord| m.kind == MountKind::Volume && m.anonymous;
+        for name in self
+            .record
+            .mounts
+            .iter()
+            .filter(anonymous)
+            .filter_map(|m| m.volume.as_ref())
+        {
             if !self.shared.volume_users(name).is_empty() {
                 continue;
             }
@@ -75,7 +97,11 @@ impl Actor {
                     self.shared.tell("volume", "destroy", name, [driver].into());
                 }
                 Err(error) => {
-                    tracing::warn!(volume = name, error = fault::chain(&error), "anonymous volume stays");
+                    tracing::warn!(
+                        volume = name,
+                        error = fault::chain(&error),
+                        "anonymous volume stays"
+                    );
                 }
             }
         }

@@ -63,9 +63,15 @@ impl Actor {
     pub(super) async fn launch(&mut self) -> Result<()> {
         let joined = prepare::joined(&self.shared, &self.record.host)?;
         let (shared, record) = (self.shared.clone(), self.record.clone());
-        let socket =
-            blocking::run("container start", move || prepare::launch(&shared, &record, joined)).await?;
-        let lost = |source| Error::Shim { peer: "shim", id: self.record.id.clone(), source };
+        let socket = blocking::run("container start", move || {
+            prepare::launch(&shared, &record, joined)
+        })
+        .await?;
+        let lost = |source| Error::Shim {
+            peer: "shim",
+            id: self.record.id.clone(),
+            source,
+        };
         let control = Control::new(socket).map_err(lost)?;
         for pending in self.attaches.drain(..) {
             pending.hand_over(&control).await.map_err(lost)?;
@@ -106,8 +112,16 @@ impl Actor {
         self.record.error.clone_from(&text);
         self.attaches.clear();
         prepare::clean_up(&self.shared, &self.record);
-        let exit = Exit { code, at: UnixNanos(now), oom: false };
-        let run = Run { code, by_user: false, uptime: std::time::Duration::ZERO };
+        let exit = Exit {
+            code,
+            at: UnixNanos(now),
+            oom: false,
+        };
+        let run = Run {
+            code,
+            by_user: false,
+            uptime: std::time::Duration::ZERO,
+        };
         let by_policy = self.starting.is_empty() && self.restarting.is_empty();
         let decision = match policy_of(&self.record.host.restart_policy) {
             Ok(policy) if by_policy => policy.decide(run, &mut self.record.backoff),
@@ -120,7 +134,10 @@ impl Actor {
         for reply in std::mem::take(&mut self.starting) {
             answer(reply, Err(copy(&error)));
         }
-        self.answer_waits(&[WaitCondition::NotRunning, WaitCondition::NextExit], Some(&text));
+        self.answer_waits(
+            &[WaitCondition::NotRunning, WaitCondition::NextExit],
+            Some(&text),
+        );
         if self.record.host.auto_remove {
             self.remove_by_itself().await;
         }
@@ -130,10 +147,16 @@ impl Actor {
 /// The same failure for one more who waits.
 pub(super) fn copy(error: &Error) -> Error {
     match error {
-        Error::Start { code, message } => Error::Start { code: *code, message: message.clone() },
+        Error::Start { code, message } => Error::Start {
+            code: *code,
+            message: message.clone(),
+        },
         Error::Conflict(text) => Error::Conflict(text.clone()),
         Error::Invalid(text) => Error::Invalid(text.clone()),
         Error::Refused(refusal) => Error::Refused(refusal.clone()),
-        other => Error::Start { code: 125, message: fault::chain(other) },
+        other => Error::Start {
+            code: 125,
+            message: fault::chain(other),
+        },
     }
 }

@@ -22,7 +22,10 @@ pub(super) struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { signal: signal::TERM, patience: Some(Duration::from_secs(10)) }
+        Self {
+            signal: signal::TERM,
+            patience: Some(Duration::from_secs(10)),
+        }
     }
 }
 
@@ -60,8 +63,16 @@ impl Actor {
             Err(error) => return answer(reply, Err(error)),
         };
         let ends = number == signal::KILL || self.stop_signal().is_ok_and(|own| own == number);
-        match self.apply(Event::Kill { signal: number, ends }).await {
-            Ok(()) if number == signal::KILL && self.shim.is_some() => self.at_exit.push(AtExit::Kill(reply)),
+        match self
+            .apply(Event::Kill {
+                signal: number,
+                ends,
+            })
+            .await
+        {
+            Ok(()) if number == signal::KILL && self.shim.is_some() => {
+                self.at_exit.push(AtExit::Kill(reply))
+            }
             result => answer(reply, result),
         }
     }
@@ -71,9 +82,16 @@ impl Actor {
             Some(text) => signal::parse(text)?,
             None => self.stop_signal()?,
         };
-        let own = self.record.config.stop_timeout.unwrap_or(i64::from(self.shared.options.stop_timeout_secs));
+        let own = self
+            .record
+            .config
+            .stop_timeout
+            .unwrap_or(i64::from(self.shared.options.stop_timeout_secs));
         let secs = options.timeout_secs.unwrap_or(own);
-        self.stop = Plan { signal, patience: u64::try_from(secs).ok().map(Duration::from_secs) };
+        self.stop = Plan {
+            signal,
+            patience: u64::try_from(secs).ok().map(Duration::from_secs),
+        };
         self.apply(Event::Stop).await
     }
 
@@ -87,7 +105,11 @@ impl Actor {
 
     pub(super) async fn signal(&mut self, signal: i32, all: bool) {
         if let Some(shim) = &self.shim {
-            let request = Request::Signal { target: Target::Init, signal, all };
+            let request = Request::Signal {
+                target: Target::Init,
+                signal,
+                all,
+            };
             if let Err(error) = shim.send(&request, None).await {
                 tracing::warn!(container = %self.record.id, %error, "signal not sent");
             }
@@ -105,7 +127,9 @@ impl Actor {
     pub(super) fn is_stopping(&self) -> bool {
         matches!(
             self.record.state,
-            State::Running { stopping: true, .. } | State::Paused { stopping: true, .. } | State::Starting { stopping: true, .. }
+            State::Running { stopping: true, .. }
+                | State::Paused { stopping: true, .. }
+                | State::Starting { stopping: true, .. }
         )
     }
 }

@@ -1,0 +1,28 @@
+//! `pause`: pause all processes of one or more containers.
+
+use client::Request;
+
+use super::shared;
+use crate::{
+    command::{Args, Cli, Command, Outcome},
+    flags::Matches,
+};
+
+pub(super) static COMMAND: Command = Command {
+    paths: &["container pause", "pause"],
+    usage: "CONTAINER [CONTAINER...]",
+    about: "Pause all processes of one or more containers",
+    more: "",
+    flags: &[],
+    args: Args::AtLeast(1),
+    interspersed: true,
+    run: |cli, matches| Box::pin(run(cli, matches)),
+};
+
+async fn run(cli: &Cli, matches: &Matches) -> Outcome {
+    let client = cli.client()?;
+    shared::each(&matches.args, |name| {
+        client.call(Request::post(&["containers", name, "pause"]))
+    })
+    .await
+}

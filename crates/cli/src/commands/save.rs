@@ -1,0 +1,71 @@
+//! `save`: images as one tar archive.
+
+use client::{Query, Request};
+
+use super::{export, shared};
+use crate::{
+    command::{Args, Cli, Command, Outcome},
+    flags::{Flag, Kind, Matches, flag},
+};
+
+const FLAGS: &[Flag] = &[
+    flag(
+        "output",
+        Kind::String,
+        "Write to this file instead of STDOUT",
+    )
+    .short('o'),
+    flag(
+        "platform",
+        Kind::String,
+        "Save only this platform, such as linux/amd64",
+    ),
+];
+
+pub(super) static COMMAND: Command = Command {
+    paths: &["image save", "save"],
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    about: "Save one or more images to a tar archive (to STDOUT by default)",
+    more: "",
+    flags: &[FLAGS],
+    args: Args::AtLeast(1),
+    interspersed: true,
+    run: |cli, matches| Box::pin(run(cli, matches)),
+};
+
+async fn run(cli: &Cli, matches: &Matches) -> Outcome {
+    let output = matches.text("output");
+    if output.is_empty() {
+        shared::refuse_terminal(
+            "cowardly refusing to save to a terminal. Use the -o flag or redirect",
+        )?;
+    }
+    let mut query = Query::new();
+    for name in &matches.args {
+        query = query.with("names", name);
+    }
+    if let Some(platform) = platform(matches.text("platform")) {
+        query = query.with("platform", platform);
+    }
+    let answer = cli
+        .client()?
+        .send(Request::get(&["images", "get"]).query(query))
+        .await?;
+    export::write_body(answer, output).await?;
+    Ok(0)
+}
+
+/// `os[/arch[/variant]]` as the API's JSON.
+pub(super) fn platform(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut parts = text.split('/');
+    let mut object = serde_json::Map::new();
+    for key in ["os", "architecture", "variant"] {
+        if let Some(part) = parts.next() {
+            object.insert(key.into(), part.into());
+        }
+    }
+    Some(serde_json::Value::Object(object).to_string())
+}

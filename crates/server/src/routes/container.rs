@@ -57,8 +57,7 @@ pub(crate) async fn route(mut call: Call) -> Result {
 }
 
 async fn start(call: Call, id: &str) -> Result {
-    let keys = call.query.text("detachKeys").map(str::to_owned);
-    match call.engine.start(id, keys).await? {
+    match call.engine.start(id).await? {
         Started::Started => Ok(Reply::no_content()),
         Started::AlreadyStarted => Ok(Reply::not_modified()),
     }

@@ -36,7 +36,7 @@ pub(crate) async fn route(mut call: Call) -> Result {
         )),
         (&Method::GET, ["plugins"]) => Ok(Reply::json(&[(); 0])),
         (&Method::GET, ["plugins", name, "json"]) => Err(Problem::new(
-            Kind::NotFound,
+            fault::Kind::NotFound,
             format!("plugin {name:?} not found"),
         )),
         (_, ["plugins", ..]) => Err(Problem::unimplemented("managing plugins")),

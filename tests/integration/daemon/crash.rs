@@ -58,9 +58,13 @@ fn the_next_daemon_finds_what_runs_and_can_do_everything_with_it() {
     assert!(engine.ok("top found").contains("read line"));
     engine.fails(1, "rm found");
     engine.fails(1, "volume rm data");
-    let output = engine
-        .cli("attach found")
-        .with_input(b"typed after the crash\n");
+    // Its input stays open meanwhile: an attached client that ends its input is let go, as in Docker.
+    let mut attached = engine.cli("attach found").start();
+    attached.write(b"typed after the crash\n");
+    eventually("it has ended", || {
+        engine.inspect("found")["State"]["Status"] == "exited"
+    });
+    let output = attached.finish();
     assert_eq!(
         output.text(),
         "typed after the crash\nover",

@@ -57,8 +57,8 @@ pub(crate) async fn route(mut call: Call) -> Result {
 }
 
 async fn start(call: Call, id: &str) -> Result {
-    let keys = call.query.text("detachKeys").map(str::to_owned);
-    match call.engine.start(id, keys).await? {
+    // `detachKeys` needs no part here: each attach brings its own.
+    match call.engine.start(id).await? {
         Started::Started => Ok(Reply::no_content()),
         Started::AlreadyStarted => Ok(Reply::not_modified()),
     }

@@ -169,7 +169,7 @@ impl Running {
             .is_some()
     }
 
-    /// Waits for its end; standard input ends first.
+    /// Waits for its end. Standard input stays open until then: its end alone makes a client leave.
     ///
     /// # Panics
     /// When it does not end in time.
@@ -177,7 +177,6 @@ impl Running {
     #[must_use]
     pub fn finish(mut self) -> Output {
         use std::os::unix::process::ExitStatusExt;
-        self.close_stdin();
         let deadline = Instant::now() + DEADLINE;
         let status = loop {
             if let Some(status) = self

@@ -173,6 +173,14 @@ impl Engine {
         self.cli(line).run().failure(code)
     }
 
+    /// Standard error of a command that must fail, with whatever code.
+    #[track_caller]
+    pub fn refuses(&self, line: &str) -> String {
+        let output = self.cli(line).run();
+        assert!(output.code != 0, "{line} succeeded: {}", output.text());
+        output.error()
+    }
+
     /// Runs a container in the background; `line` is what follows `run -d`.
     #[track_caller]
     #[must_use]

@@ -64,6 +64,29 @@ pub fn within(limit: Duration, what: &str, mut claim: impl FnMut() -> bool) {
     }
 }
 
+/// Whether the machine grants every capability there is; the peer starts no privileged container without.
+#[must_use]
+pub fn grants_all_capabilities() -> bool {
+    let bound = proc::status(std::process::id().cast_signed(), "CapBnd");
+    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
+    let last: u32 = last.trim().parse().unwrap_or(40);
+    u64::from_str_radix(&bound, 16).is_ok_and(|bound| bound == (1 << (last + 1)) - 1)
+}
+
+/// A device node of this machine that is not among a container's own and opens without special rights.
+#[must_use]
+pub fn spare_device() -> Option<&'static str> {
+    [
+        "/dev/fuse",
+        "/dev/loop-control",
+        "/dev/net/tun",
+        "/dev/hwrng",
+        "/dev/rtc0",
+    ]
+    .into_iter()
+    .find(|node| std::fs::File::open(node).is_ok())
+}
+
 /// Prints why a story is not told here; to be followed by `return`.
 #[expect(
     clippy::print_stderr,

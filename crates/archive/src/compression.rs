@@ -91,6 +91,7 @@ pub struct Decompressor<'a> {
     out: u64,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one per stream, and moved once")]
 enum Codec<'a> {
     Plain(Input<'a>),
     Gzip(flate2::bufread::MultiGzDecoder<Input<'a>>),

@@ -86,6 +86,10 @@ async fn call(program: &str, words: &[String], hooks: Hooks) -> Result<u8, Failu
     if let Some(group) = help::group(first) {
         let inner = rest.get(1).map(String::as_str);
         match inner {
+            None if !wants_help => {
+                out::complain(help::group_screen(program, group).trim_end());
+                return Ok(0);
+            }
             None | Some("--help" | "-h" | "help") => {
                 out::print(help::group_screen(program, group));
                 return Ok(0);
@@ -153,8 +157,10 @@ fn unknown(program: &str, path: &str, group: Option<&str>) -> Failure {
         None => format!(
             "{program}: unknown command: {program} {path}\n\nRun '{program} --help' for more information"
         ),
+        // Docker's volume group alone names its COMMAND here.
         Some(group) => format!(
-            "{program}: unknown command: {program} {path}\n\nUsage:  {program} {group}\n\nRun '{program} {group} --help' for more information"
+            "{program}: unknown command: {program} {path}\n\nUsage:  {program} {group}{}\n\nRun '{program} {group} --help' for more information",
+            if group == "volume" { " COMMAND" } else { "" }
         ),
     })
 }
@@ -201,6 +207,15 @@ fn surroundings(program: &str, path: &str, global: &Matches, hooks: Hooks) -> Re
         return Err(Failure::new(
             "TLS connections are not supported yet: use unix:// or plain tcp://",
         ));
+    }
+    let level = global.text("log-level");
+    if !matches!(
+        level,
+        "" | "panic" | "fatal" | "error" | "warn" | "warning" | "info" | "debug" | "trace"
+    ) {
+        return Err(Failure::new(format!(
+            "Unable to parse logging level: {level}"
+        )));
     }
     let hosts = global.list("host");
     if hosts.len() > 1 {

@@ -2,7 +2,7 @@
 
 /// A size with four significant digits in powers of 1000, such as `1.98MB`, with `precision` digits.
 #[must_use]
-pub fn size_with_precision(bytes: f64, precision: usize) -> String {
+pub(crate) fn size_with_precision(bytes: f64, precision: usize) -> String {
     scaled(
         bytes,
         1000.0,
@@ -13,13 +13,13 @@ pub fn size_with_precision(bytes: f64, precision: usize) -> String {
 
 /// A size in powers of 1000 with four significant digits (`1.984MB`).
 #[must_use]
-pub fn size(bytes: f64) -> String {
+pub(crate) fn size(bytes: f64) -> String {
     size_with_precision(bytes, 4)
 }
 
 /// A size in powers of 1024 with four significant digits (`1.984MiB`).
 #[must_use]
-pub fn size_binary(bytes: f64) -> String {
+pub(crate) fn size_binary(bytes: f64) -> String {
     scaled(
         bytes,
         1024.0,
@@ -39,7 +39,7 @@ fn scaled(mut value: f64, base: f64, units: &[&str], precision: usize) -> String
 
 /// A number as C's `%.{precision}g` writes it (for values in everyday range).
 #[must_use]
-pub fn general(value: f64, precision: usize) -> String {
+pub(crate) fn general(value: f64, precision: usize) -> String {
     if value == 0.0 {
         return "0".into();
     }
@@ -64,7 +64,7 @@ pub fn general(value: f64, precision: usize) -> String {
 
 /// A span of time in rough words, such as `About a minute` or `3 weeks`.
 #[must_use]
-pub fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     let minutes = seconds / 60;
     // Go rounds hours to the nearest whole one.
     let hours = (seconds as f64 / 3600.0 + 0.5).floor() as i64;
@@ -85,7 +85,7 @@ pub fn duration(seconds: i64) -> String {
 
 /// The first `length` characters, the last of them `…` when something was cut.
 #[must_use]
-pub fn ellipsis(text: &str, length: usize) -> String {
+pub(crate) fn ellipsis(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
     }
@@ -96,7 +96,7 @@ pub fn ellipsis(text: &str, length: usize) -> String {
 
 /// An id without its algorithm, twelve digits long.
 #[must_use]
-pub fn short_id(id: &str) -> String {
+pub(crate) fn short_id(id: &str) -> String {
     let id = id.split_once(':').map_or(id, |(_, digits)| digits);
     id.chars().take(12).collect()
 }

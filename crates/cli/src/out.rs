@@ -4,7 +4,7 @@ use std::io;
 
 /// The stream a reader looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// Standard output.
     Out,
     /// Standard error.
@@ -15,7 +15,7 @@ pub enum Stream {
 ///
 /// # Errors
 /// The stream refuses them; a closed pipe is reported as [`io::ErrorKind::BrokenPipe`].
-pub fn write(stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = match stream {
             Stream::Out => rustix::io::write(rustix::stdio::stdout(), bytes),
@@ -44,7 +44,7 @@ fn wait_until_writable(stream: Stream) {
 }
 
 /// Prints text on standard output; a reader that has gone ends the program quietly.
-pub fn print(text: impl AsRef<[u8]>) {
+pub(crate) fn print(text: impl AsRef<[u8]>) {
     if write(Stream::Out, text.as_ref()).is_err() {
         // Nobody reads what follows: the shell's convention for SIGPIPE.
         std::process::exit(141);
@@ -52,14 +52,14 @@ pub fn print(text: impl AsRef<[u8]>) {
 }
 
 /// Prints a line on standard output.
-pub fn line(text: impl AsRef<str>) {
+pub(crate) fn line(text: impl AsRef<str>) {
     let mut text = text.as_ref().to_owned();
     text.push('\n');
     print(text);
 }
 
 /// Prints a line on standard error; failure has nowhere to be told.
-pub fn complain(text: impl AsRef<str>) {
+pub(crate) fn complain(text: impl AsRef<str>) {
     let mut text = text.as_ref().to_owned();
     text.push('\n');
     let _ = write(Stream::Err, text.as_bytes());
@@ -67,7 +67,7 @@ pub fn complain(text: impl AsRef<str>) {
 
 /// Whether standard output is a terminal.
 #[must_use]
-pub fn is_terminal(stream: Stream) -> bool {
+pub(crate) fn is_terminal(stream: Stream) -> bool {
     match stream {
         Stream::Out => rustix::termios::isatty(rustix::stdio::stdout()),
         Stream::Err => rustix::termios::isatty(rustix::stdio::stderr()),
@@ -76,7 +76,7 @@ pub fn is_terminal(stream: Stream) -> bool {
 
 /// The terminal's width in columns, 80 where there is none.
 #[must_use]
-pub fn width() -> usize {
+pub(crate) fn width() -> usize {
     rustix::termios::tcgetwinsize(rustix::stdio::stdout())
         .ok()
         .map(|size| usize::from(size.ws_col))

@@ -91,14 +91,31 @@ pub(crate) async fn follow_size(client: &Client, path: &[&str], send_now: bool) 
     }
 }
 
+/// Makes a program in a terminal draw anew: a size it does not have, then the true one.
+pub(crate) async fn redraw(client: &Client, path: &[&str]) {
+    if let Some((rows, columns)) = terminal::size() {
+        send(
+            client,
+            path,
+            rows.saturating_add(1),
+            columns.saturating_add(1),
+        )
+        .await;
+    }
+}
+
 async fn send_size(client: &Client, path: &[&str]) {
     if let Some((rows, columns)) = terminal::size() {
-        let request = Request::post(path).query(
-            Query::new()
-                .with("h", rows.to_string())
-                .with("w", columns.to_string()),
-        );
-        // The process may not run yet or any more.
-        let _ = client.call(request).await;
+        send(client, path, rows, columns).await;
     }
+}
+
+async fn send(client: &Client, path: &[&str], rows: u16, columns: u16) {
+    let request = Request::post(path).query(
+        Query::new()
+            .with("h", rows.to_string())
+            .with("w", columns.to_string()),
+    );
+    // The process may not run yet or any more.
+    let _ = client.call(request).await;
 }

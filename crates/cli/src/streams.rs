@@ -146,6 +146,9 @@ pub(crate) async fn copy_body(mut body: Response, framed: bool) -> Result<(), Fa
     }
 }
 
+/// Takes the payload of a frame and the stream it belongs to.
+pub(crate) type Sink<'a> = dyn FnMut(Stream, &[u8]) -> Result<(), Failure> + 'a;
+
 /// Docker's stream frames: one byte for the stream, three zeros, four bytes of length, the bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
@@ -157,11 +160,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// Takes bytes as they come and hands payloads on as soon as their stream is known.
-    pub(crate) fn feed(
-        &mut self,
-        mut bytes: &[u8],
-        sink: &mut dyn FnMut(Stream, &[u8]) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
         while !bytes.is_empty() {
             if self.left == 0 {
                 let need = 8 - self.header.len();

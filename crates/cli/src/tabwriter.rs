@@ -5,22 +5,22 @@
 
 /// How wide columns are.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(crate) struct Style {
     /// The least width of a column, padding included.
-    pub min_width: usize,
+    pub(crate) min_width: usize,
     /// Blanks after the widest cell.
-    pub padding: usize,
+    pub(crate) padding: usize,
 }
 
 /// Docker's tables.
-pub const TABLE: Style = Style {
+pub(crate) const TABLE: Style = Style {
     min_width: 10,
     padding: 3,
 };
 
 /// Aligns every column of `text`.
 #[must_use]
-pub fn align(text: &str, style: Style) -> String {
+pub(crate) fn align(text: &str, style: Style) -> String {
     let ends_with_newline = text.ends_with('\n');
     let body = text.strip_suffix('\n').unwrap_or(text);
     let lines: Vec<Vec<&str>> = body.split('\n').map(|l| l.split('\t').collect()).collect();

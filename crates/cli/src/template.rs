@@ -6,18 +6,18 @@ mod lex;
 mod parse;
 mod value;
 
-pub use value::{Record, Value};
+pub(crate) use value::{Record, Value, escape_html};
 
 /// A parsed template.
 #[derive(Debug)]
-pub struct Template {
+pub(crate) struct Template {
     text: String,
     nodes: Vec<parse::Node>,
 }
 
 /// How a template treats what it does not find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Rows of values: an unknown name is an error.
     Values,
     /// A table's header: unknown names print `<no value>`, functions change nothing.
@@ -29,7 +29,7 @@ impl Template {
     ///
     /// # Errors
     /// Go's words for a template that cannot be read, from `template: :1: …` on.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let nodes = parse::parse(text).map_err(|error| error.render(text))?;
         Ok(Self {
             text: text.to_owned(),
@@ -41,7 +41,12 @@ impl Template {
     ///
     /// # Errors
     /// Go's words for a template that does not fit its data. What was printed before stays in `output`.
-    pub fn execute(&self, data: &Value, mode: Mode, output: &mut String) -> Result<(), String> {
+    pub(crate) fn execute(
+        &self,
+        data: &Value,
+        mode: Mode,
+        output: &mut String,
+    ) -> Result<(), String> {
         eval::run(&self.text, &self.nodes, data, mode, output)
     }
 }
@@ -105,9 +110,10 @@ mod tests {
     fn errors_are_gos() {
         check(
             "{{.Foo}}",
-            "{}",
+            r#"{"Bar":1}"#,
             "template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\"",
         );
+        check("{{.Labels.x}}", r#"{"Labels":{"a":"b"}}"#, "<no value>");
         check("{{.Foo", "{}", "template: :1: unclosed action");
         check(
             "{{foo}}",

@@ -9,12 +9,6 @@ pub(crate) fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// The moment an RFC 3339 text names, in seconds; Go's zero time is `None`.
-pub(crate) fn parse(text: &str) -> Option<i64> {
-    let moment: Timestamp = text.parse().ok()?;
-    (moment.as_second() > -62_135_596_800).then(|| moment.as_second())
-}
-
 /// How long ago, such as `3 minutes ago`.
 pub(crate) fn ago(seconds: i64) -> String {
     format!("{} ago", human::duration(now() - seconds))
@@ -40,6 +34,17 @@ pub(crate) fn go_string_exact(text: &str) -> String {
         .to_zoned(TimeZone::system())
         .strftime("%Y-%m-%d %H:%M:%S%.f %z %Z")
         .to_string()
+}
+
+/// A moment as `Thu May  7 21:09:36 2026` in local time, from RFC 3339 text; other text as it is.
+pub(crate) fn ansic(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(moment) => moment
+            .to_zoned(TimeZone::system())
+            .strftime("%a %b %e %H:%M:%S %Y")
+            .to_string(),
+        Err(_) => text.to_owned(),
+    }
 }
 
 /// A moment as RFC 3339 in local time, to the second.
@@ -124,11 +129,5 @@ mod tests {
         );
         assert!(moment("since", "5m").is_ok());
         assert!(moment("since", "yesterday-ish").is_err());
-    }
-
-    #[test]
-    fn gos_zero_time_is_no_time() {
-        assert_eq!(parse("0001-01-01T00:00:00Z"), None);
-        assert_eq!(parse("2023-11-14T22:13:20.5Z"), Some(1_700_000_000));
     }
 }

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// Docker's words for a bad size.
-pub fn bytes(text: &str) -> Result<i64, String> {
+pub(crate) fn bytes(text: &str) -> Result<i64, String> {
     let bad = || format!("invalid size: '{text}'");
     let split = text
         .rfind(|c: char| c.is_ascii_digit() || c == '.')
@@ -39,7 +39,7 @@ pub fn bytes(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// Go's words for a bad duration.
-pub fn duration(text: &str) -> Result<i64, String> {
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
     let quoted = quote(text);
     let bad = || format!("time: invalid duration {quoted}");
     let (negative, mut rest) = match text.strip_prefix('-') {
@@ -89,7 +89,7 @@ pub fn duration(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// Docker's words for a bad number.
-pub fn nano_cpus(text: &str) -> Result<i64, String> {
+pub(crate) fn nano_cpus(text: &str) -> Result<i64, String> {
     let bad = || format!("failed to parse {text} as a rational number");
     let value = match text.split_once('/') {
         Some((above, below)) => {
@@ -113,7 +113,7 @@ pub fn nano_cpus(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// `strconv.ParseInt`'s words.
-pub fn int(text: &str) -> Result<i64, String> {
+pub(crate) fn int(text: &str) -> Result<i64, String> {
     let plain = text.replace('_', "");
     let (sign, digits) = match plain.strip_prefix('-') {
         Some(rest) => ("-", rest),
@@ -133,7 +133,7 @@ pub fn int(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// `strconv.ParseUint`'s words.
-pub fn uint(text: &str, bits: u32) -> Result<u64, String> {
+pub(crate) fn uint(text: &str, bits: u32) -> Result<u64, String> {
     let value: u64 = text
         .parse()
         .map_err(|error| number_error("ParseUint", text, &error))?;
@@ -159,7 +159,7 @@ fn number_error(function: &str, text: &str, error: &std::num::ParseIntError) -> 
 ///
 /// # Errors
 /// `strconv.ParseBool`'s words.
-pub fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -172,7 +172,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 
 /// Text in double quotes with Go's escapes.
 #[must_use]
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {

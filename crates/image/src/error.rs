@@ -52,7 +52,7 @@ pub enum Error {
     Reference(#[from] oci::reference::ReferenceError),
     /// The built-in image has no program for this CPU.
     #[error("the built-in image hello has no program for {0}; load or import an image of your own")]
-    NoHello(Platform),
+    NoHello(Box<Platform>),
     /// A new name must be a tag.
     #[error("refusing to create a tag with a digest reference")]
     TagWithDigest,
@@ -64,7 +64,7 @@ pub enum Error {
         /// The image, or what it was loaded from.
         name: String,
         /// What was wanted.
-        platform: Platform,
+        platform: Box<Platform>,
     },
     /// An instruction of `--change` that is none.
     #[error("{0}")]

@@ -79,8 +79,8 @@ impl Store {
 
 /// A tar with the one file.
 fn layer(platform: &Platform) -> Result<Vec<u8>> {
-    let program =
-        program::hello(&platform.architecture).ok_or_else(|| Error::NoHello(platform.clone()))?;
+    let program = program::hello(&platform.architecture)
+        .ok_or_else(|| Error::NoHello(Box::new(platform.clone())))?;
     let mut tar = Writer::new(Vec::new());
     let mut entry = Entry::new("hello", Kind::File, 0o755);
     entry.size = program.len() as u64;

@@ -176,7 +176,7 @@ fn an_index_for_several_platforms_is_kept_whole() {
         [true, true, false]
     );
     let digest = format!("me/multi@{}", oci::Digest::of(&index));
-    assert_eq!(image.repo_digests(), [digest.clone()]);
+    assert_eq!(image.repo_digests(), std::slice::from_ref(&digest));
     assert_eq!(home.images().resolve(&digest).unwrap().id, image.id);
 
     let again = saved(&home, &["me/multi:1"], SaveFormat::Combined);

@@ -209,10 +209,6 @@ impl Identity {
 /// The identity of the file that has this name now.
 pub(crate) fn identity_at(path: &Path) -> Option<Identity> {
     let stat = statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    #[expect(
-        clippy::unnecessary_cast,
-        reason = "the widths differ between architectures"
-    )]
     Some(Identity {
         device: stat.st_dev as u64,
         inode: stat.st_ino as u64,

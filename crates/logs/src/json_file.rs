@@ -42,17 +42,18 @@ pub(crate) fn closing(
     text
 }
 
-/// Appends one record.
+/// Appends one record; `closing` is from [`closing`].
 #[inline]
 pub(crate) fn encode(out: &mut Vec<u8>, line: &[u8], closing: &[u8]) {
+    let (text, newline): (_, &[u8]) = match line.split_last() {
+        Some((b'\n', text)) => (text, b"\\n"),
+        _ => (line, b""),
+    };
+    // One growth check for the usual case instead of one for each part.
+    out.reserve(OPENING.len() + line.len() + 1 + closing.len());
     out.extend_from_slice(OPENING);
-    match line.split_last() {
-        Some((b'\n', text)) => {
-            escape(out, text);
-            out.extend_from_slice(b"\\n");
-        }
-        _ => escape(out, line),
-    }
+    escape(out, text);
+    out.extend_from_slice(newline);
     out.extend_from_slice(closing);
 }
 

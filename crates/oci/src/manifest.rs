@@ -109,6 +109,10 @@ pub struct Index {
 
 /// A manifest or an index, whichever the bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, taken apart at once"
+)]
 pub enum Document {
     /// One image.
     Manifest(Manifest),

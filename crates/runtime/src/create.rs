@@ -232,6 +232,7 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
         birth_group = entry.clone_into;
     }
     let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
+    let mut parent = Some(parent);
     let user = UserPart::take(&mut plan);
     let how = Clone {
         namespaces: plan.namespaces.at_clone(),
@@ -239,7 +240,7 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
         sibling: false,
     };
     let (pid, pidfd) = if plan.namespaces.needs_stand_in() {
-        stand_in(plan, &how, child, &parent)?
+        stand_in(plan, &how, child, &mut parent)?
     } else {
         let joined = plan.namespaces.join_pid.take();
         in_pid_namespace(
@@ -249,7 +250,11 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
                 what: "clone the container's first process",
                 source: Refusal::from(error),
             })? {
-                Fork::Child => init::become_container(plan, &child),
+                Fork::Child => {
+                    // With a copy of it we would never see that our parent has left.
+                    drop(parent.take());
+                    init::become_container(plan, &child)
+                }
                 Fork::Parent { pid, pidfd } => {
                     drop((plan, child));
                     Ok((pid, pidfd))
@@ -261,7 +266,7 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
         pid,
         pidfd,
         console: None,
-        channel: parent,
+        channel: parent.ok_or(Error::Lost)?,
     };
     match user.map(|part| part.give(&born)).transpose() {
         Ok(_) => Ok((born, after)),
@@ -355,7 +360,7 @@ fn stand_in(
     plan: Plan<'_>,
     how: &Clone<'_>,
     child: ChildEnd,
-    channel: &ParentEnd,
+    channel: &mut Option<ParentEnd>,
 ) -> Result<(i32, OwnedFd), Error> {
     use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
@@ -365,7 +370,10 @@ fn stand_in(
         source: Refusal::from(error),
     })?;
     let helper = match made {
-        Fork::Child => init::stand_in(plan, how, &child, &writer),
+        Fork::Child => {
+            drop(channel.take());
+            init::stand_in(plan, how, &child, &writer)
+        }
         Fork::Parent { pidfd, .. } => pidfd,
     };
     drop((plan, child, writer));
@@ -376,8 +384,8 @@ fn stand_in(
     let pid = i32::from_ne_bytes(bytes);
     let valid = (len == bytes.len()).then(|| Pid::from_raw(pid)).flatten();
     let Some(known) = valid else {
-        return Err(match channel.next() {
-            Ok(News::Failed(report)) => report.into_error(),
+        return Err(match channel.as_ref().map(ParentEnd::next) {
+            Some(Ok(News::Failed(report))) => report.into_error(),
             _ => Error::Lost,
         });
     };

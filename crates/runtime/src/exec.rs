@@ -80,6 +80,7 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         namespaces: namespaces - Namespaces::PID,
     };
     let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
+    let mut parent = Some(parent);
     let how = Clone {
         cgroup: birth_group.as_ref().map(AsFd::as_fd),
         ..Clone::default()
@@ -87,7 +88,10 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
     let joins_pid = namespaces.contains(Namespaces::PID).then_some(exec.init);
     let (pid, pidfd) = in_pid_namespace(joins_pid, Namespaces::PID, || {
         match clone3(&how).map_err(clone_failed)? {
-            Fork::Child => init::join_container(&plan, &child),
+            Fork::Child => {
+                drop(parent.take());
+                init::join_container(&plan, &child)
+            }
             Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         }
     })?;
@@ -96,7 +100,7 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         pid,
         pidfd,
         console: None,
-        channel: parent,
+        channel: parent.ok_or(Error::Lost)?,
     };
     match born.advance_to_exec() {
         Ok(()) => Ok(ExecProcess {

@@ -41,10 +41,10 @@ fn a_client_without_stdin_takes_nothing_in() {
     deaf.write(b"ignored\n");
     std::thread::sleep(ms(300));
     assert_eq!(container.state(), "running");
-    let talker = engine
-        .cli(&format!("attach {}", container.id()))
-        .with_input(b"heard\n");
-    assert_eq!(talker.text(), "got heard");
+    let mut talker = engine.cli(&format!("attach {}", container.id())).start();
+    std::thread::sleep(ms(300));
+    talker.write(b"heard\n");
+    assert_eq!(talker.finish().text(), "got heard");
     eventually("the other client ends too", || deaf.is_over());
     assert_eq!(deaf.finish().text(), "got heard");
 }

@@ -5,7 +5,8 @@ use testkit::ms;
 #[test]
 fn a_paused_container_makes_no_progress_until_unpaused() {
     let engine = testkit::engine();
-    let container = engine.run("busybox sh -c 'while :; do i=$((i+1)); echo $i >/tick; done'");
+    let container =
+        engine.run("busybox sh -c 'while :; do i=$((i+1)); echo $i >/new; mv /new /tick; done'");
     container.await_file("/tick");
     engine.ok(&format!("pause {}", container.id()));
     assert_eq!(container.state(), "paused");

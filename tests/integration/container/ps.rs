@@ -51,7 +51,7 @@ fn filters_formats_and_quiet_do_what_they_say() {
     }
     assert!(table.contains("Exited (3)"), "{table}");
     let columns = ps("-a --format 'table {{.Names}}\\t{{.Label \"team\"}}'");
-    assert_eq!(columns, "NAMES     TEAM\ntwo       blue\none       red");
+    assert_eq!(columns, "NAMES     team\ntwo       blue\none       red");
     engine.fails(1, "ps --filter nonsense=1");
 }
 

@@ -39,8 +39,9 @@ fn exit_codes_tell_whose_fault_it_was() {
     engine.fails(127, "run --rm busybox /no/such/file");
     engine.fails(125, "run --rm --no-such-option busybox true");
     engine.fails(125, "run --rm no-such-image-here true");
-    engine.fails(137, "run --rm busybox sh -c 'kill -9 $$'");
-    engine.fails(143, "run --rm busybox sh -c 'kill -15 $$; sleep 1' --init");
+    // A pid 1 is immune to what it sends itself.
+    engine.fails(137, "run --rm --init busybox sh -c 'kill -9 $$'");
+    engine.fails(143, "run --rm --init busybox sh -c 'kill -15 $$'");
     assert_eq!(
         engine.ok("ps -aq"),
         "",
@@ -132,12 +133,15 @@ fn an_unreadable_env_file_is_named_and_nothing_is_made() {
 fn the_user_is_who_was_asked_for() {
     let engine = testkit::engine();
     let id = |options: &str| engine.ok(&format!("run --rm {options} busybox id"));
-    assert_eq!(id(""), "uid=0(root) gid=0(root)");
+    assert_eq!(id(""), "uid=0(root) gid=0(root) groups=0(root)");
     assert_eq!(
         id("-u guest"),
         "uid=1000(guest) gid=1000(guest) groups=29(audio),1000(guest)"
     );
-    assert_eq!(id("-u 1000:29"), "uid=1000(guest) gid=29(audio)");
+    assert_eq!(
+        id("-u 1000:29"),
+        "uid=1000(guest) gid=29(audio) groups=29(audio)"
+    );
     assert!(id("-u 4321").starts_with("uid=4321 gid=0(root)"));
     assert!(id("-u 4321:99 --group-add 77 --group-add audio").contains("77"));
     let error = engine.fails(125, "run --rm -u nobody-here busybox id");
@@ -280,7 +284,7 @@ fn labels_come_from_options_and_files() {
     let labels = &container.inspect()["Config"]["Labels"];
     assert_eq!(labels["a"], "1");
     assert_eq!(labels["b"], "2");
-    assert_eq!(labels["c"], "");
+    assert!(labels["c"].is_null(), "a name alone is no label");
 }
 
 #[test]

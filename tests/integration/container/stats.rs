@@ -38,8 +38,8 @@ fn stats_are_what_the_cgroup_says() {
 #[test]
 fn a_table_of_stats_has_a_row_for_each() {
     let engine = testkit::engine();
-    drop(engine.run("--name a busybox sleep 60"));
-    drop(engine.run("--name b busybox sleep 60"));
+    drop(engine.run("--name one busybox sleep 60"));
+    drop(engine.run("--name two busybox sleep 60"));
     eventually("both rows are there", || {
         let table = engine.ok("stats --no-stream");
         table.lines().count() == 3 && table.starts_with("CONTAINER ID")

@@ -66,20 +66,16 @@ fn errors_are_json_with_the_right_status() {
         ),
         400,
     );
-    check(
-        ask(
-            "POST",
-            "/containers/create",
-            Some(json!(["not", "an", "object"])),
-        ),
-        400,
-    );
+    if !Engine::is_peer() {
+        let list = Some(json!(["not", "an", "object"]));
+        check(ask("POST", "/containers/create", list), 400);
+    }
     let container = engine.run("--name busy busybox sleep 60");
     check(
         ask(
             "POST",
             "/containers/create?name=busy",
-            Some(json!({"Image": "busybox"})),
+            Some(json!({"Image": "busybox", "Cmd": ["true"]})),
         ),
         409,
     );
@@ -160,7 +156,7 @@ fn the_unmodified_docker_client_does_a_days_work() {
     let engine = testkit::engine();
     let ok = |line: &str| engine.docker(line).run().success();
     assert_eq!(ok("run --rm busybox echo hi"), "hi");
-    let id = ok("run -d --name day -m 64m -v v:/v busybox sh -c 'echo begun; sleep 60'");
+    let id = ok("run -d --name day -m 64m -v vol:/v busybox sh -c 'echo begun; sleep 60'");
     assert_eq!(ok("ps -q --no-trunc"), id);
     assert_eq!(ok("exec day echo in"), "in");
     assert_eq!(ok("logs day"), "begun");
@@ -169,7 +165,7 @@ fn the_unmodified_docker_client_does_a_days_work() {
     drop(ok("commit day image:2"));
     drop(ok("rm -v day"));
     drop(ok("rmi image:2"));
-    drop(ok("volume rm v"));
+    drop(ok("volume rm vol"));
     drop(ok("system df"));
     drop(ok("system prune -f"));
     assert_eq!(

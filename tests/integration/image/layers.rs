@@ -42,8 +42,6 @@ fn whiteouts_hide_files_and_opaque_folders_hide_what_was_in_them() {
         .layer(first.finish())
         .layer(second.finish());
     load(&engine, &image);
-    let text = engine.ok("run --rm w:1 sh -c 'ls /gone 2>&1; ls /tree /opaque; cat /replaced; ls -a / | grep -c wh'; true");
-    drop(text);
     let list = engine.cli("run --rm w:1 sh -c 'ls -A /tree; ls -A /opaque; test -e /gone && echo still; cat /replaced'").run();
     assert_eq!(list.success(), "new\nnew\na file now");
 }
@@ -240,6 +238,9 @@ fn a_sparse_file_comes_out_whole() {
     std::os::unix::fs::FileExt::write_at(&file, b"middle", 5_000_000).expect("room");
     file.set_len(20_000_000).expect("no room is needed");
     for format in ["gnu", "pax"] {
+        if format == "gnu" && Engine::is_peer() {
+            continue;
+        }
         let tar = std::process::Command::new("tar")
             .arg("-C")
             .arg(&folder)

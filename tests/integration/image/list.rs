@@ -134,9 +134,9 @@ fn after_removing_everything_the_disk_is_as_before() {
         .cli("load")
         .with_input(&image.docker_archive())
         .success();
-    drop(engine.run("--name c -v named:/n -v /anonymous told:1 sh -c 'head -c 1000000 /dev/zero > /big; sleep 60'"));
+    drop(engine.run("--name cc -v named:/n -v /anonymous told:1 sh -c 'head -c 1000000 /dev/zero > /big; sleep 60'"));
     engine.ok("system df");
-    engine.ok("rm -f -v c");
+    engine.ok("rm -f -v cc");
     engine.ok("rmi told:1");
     engine.ok("volume rm named");
     assert_eq!(

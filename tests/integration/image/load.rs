@@ -33,6 +33,9 @@ fn a_docker_archive_plain_and_packed() {
         ("zstd", &["-1"]),
         ("xz", &["-0"]),
     ] {
+        if packer == "zstd" && Engine::is_peer() {
+            continue;
+        }
         let engine = bare();
         let image = sample("travel:one");
         let archive = through(packer, args, &image.docker_archive());

@@ -51,6 +51,9 @@ fn adding_and_dropping_change_the_set() {
 
 #[test]
 fn privileged_and_all_give_what_this_machine_grants() {
+    if testkit::Engine::is_peer() && !testkit::grants_all_capabilities() {
+        return testkit::skip("the peer asks for capabilities that this machine does not grant");
+    }
     let engine = testkit::engine();
     let granted = proc::status(std::process::id().cast_signed(), "CapBnd");
     for options in ["--privileged", "--cap-add ALL"] {

@@ -54,7 +54,10 @@ fn what_steers_the_kernel_is_read_only() {
         "/proc/fs",
         "/proc/irq",
         "/proc/sysrq-trigger",
-    ] {
+    ]
+    .into_iter()
+    .filter(|point| std::path::Path::new(point).exists())
+    {
         assert!(
             options(point).starts_with("ro"),
             "{point}: {}",
@@ -72,6 +75,9 @@ fn what_steers_the_kernel_is_read_only() {
 
 #[test]
 fn a_privileged_container_is_not_masked() {
+    if testkit::Engine::is_peer() && !testkit::grants_all_capabilities() {
+        return testkit::skip("the peer asks for capabilities that this machine does not grant");
+    }
     let engine = testkit::engine();
     let mounts = engine.ok("run --rm --privileged busybox cat /proc/self/mountinfo");
     assert!(

@@ -28,6 +28,9 @@ fn the_default_profile_refuses_new_namespaces() {
 
 #[test]
 fn unconfined_and_privileged_are_not_filtered() {
+    if testkit::Engine::is_peer() && !testkit::grants_all_capabilities() {
+        return testkit::skip("the peer asks for capabilities that this machine does not grant");
+    }
     let engine = testkit::engine();
     for options in ["--security-opt seccomp=unconfined", "--privileged"] {
         let container = engine.run(&format!("{options} busybox sleep 60"));
@@ -73,15 +76,9 @@ fn a_broken_profile_is_refused() {
 }
 
 #[test]
-fn no_new_privileges_stops_setuid() {
+fn no_new_privileges_is_set_when_asked_for() {
     let engine = testkit::engine();
-    engine.ok("run --name s busybox sh -c 'cp /bin/busybox /bin/suid && chmod 4755 /bin/suid'");
-    engine.ok("commit s suid");
-    let id =
-        |options: &str| engine.ok(&format!("run --rm -u guest {options} suid /bin/suid id -u"));
-    // busybox itself drops what setuid gave for applets that need no root; the kernel's word is in status.
-    drop(id(""));
-    let container = engine.run("--security-opt no-new-privileges suid sleep 60");
+    let container = engine.run("--security-opt no-new-privileges busybox sleep 60");
     assert_eq!(proc::status(container.pid(), "NoNewPrivs"), "1");
     let plain = engine.run("busybox sleep 60");
     assert_eq!(proc::status(plain.pid(), "NoNewPrivs"), "0");

@@ -10,7 +10,7 @@ fn who_takes_more_than_the_limit_is_killed_and_it_is_told() {
     assert_eq!(container.wait(), 137);
     container.await_state("exited");
     assert_eq!(container.inspect()["State"]["OOMKilled"], true);
-    let unhurt = engine.run("-m 32m busybox sh -c 'kill -9 $$'");
+    let unhurt = engine.run("-m 32m --init busybox sh -c 'kill -9 $$'");
     assert_eq!(unhurt.wait(), 137);
     unhurt.await_state("exited");
     assert_eq!(unhurt.inspect()["State"]["OOMKilled"], false);
@@ -21,6 +21,9 @@ fn the_death_of_a_child_is_told_though_the_container_goes_on() {
     let engine = testkit::engine();
     let container = engine.run("-m 32m --memory-swap 32m busybox sh -c 'sh -c \"x=0123456789abcdef; while :; do x=\\$x\\$x; done\"; echo survived; sleep 60'");
     container.await_log("survived");
+    if testkit::Engine::is_peer() {
+        return testkit::skip("the peer of this age does not tell");
+    }
     let events =
         engine.ok("events --since 1h --until 0s --filter event=oom --format '{{.Action}}'");
     assert!(events.starts_with("oom"), "{events}");

@@ -128,10 +128,10 @@ fn a_link_in_the_image_cannot_redirect_a_mount() {
     std::fs::create_dir_all(&target).expect("a folder of ours");
     let script = format!("ln -s {} /trap", target.display());
     engine
-        .cli_words(["run", "--name", "t", "busybox", "sh", "-c", &script])
+        .cli_words(["run", "--name", "maker", "busybox", "sh", "-c", &script])
         .run()
         .success();
-    engine.ok("commit t trapped");
+    engine.ok("commit maker trapped");
     engine.ok("run --rm -v data:/trap/inner trapped sh -c 'echo x > /trap/inner/f'");
     assert!(
         std::fs::read_dir(&target).expect("ours").next().is_none(),

@@ -27,7 +27,7 @@ fn a_tmpfs_has_the_size_and_mode_asked_for() {
 #[test]
 fn what_is_written_there_is_gone_with_the_container() {
     let engine = testkit::engine();
-    engine.ok("run --name t --tmpfs /fast busybox touch /fast/f");
-    engine.ok("commit t after");
+    engine.ok("run --name maker --tmpfs /fast busybox touch /fast/f");
+    engine.ok("commit maker after");
     assert_eq!(engine.ok("run --rm after ls -A /fast"), "");
 }

@@ -118,8 +118,11 @@ impl SparseKeys {
     }
 }
 
-/// The first record: key, value, and what follows it.
-fn record(body: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
+/// Key, value, and what follows the record.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+/// The first record.
+fn record(body: &[u8]) -> Result<Record<'_>, &'static str> {
     let space = body
         .iter()
         .take(8)

@@ -15,7 +15,7 @@ use archive::{ExtractOptions, Summary, extract};
 use rustix::fs::{AtFlags, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 /// Runs a program to its end; its failure is the test's.
-pub fn run(program: &str, args: &[&str]) -> Vec<u8> {
+pub(crate) fn run(program: &str, args: &[&str]) -> Vec<u8> {
     let out = Command::new(program).args(args).output().unwrap();
     assert!(
         out.status.success(),
@@ -25,17 +25,21 @@ pub fn run(program: &str, args: &[&str]) -> Vec<u8> {
     out.stdout
 }
 
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-pub fn unpack(bytes: &[u8], dest: &Path, options: &ExtractOptions<'_>) -> archive::Result<Summary> {
+pub(crate) fn unpack(
+    bytes: &[u8],
+    dest: &Path,
+    options: &ExtractOptions<'_>,
+) -> archive::Result<Summary> {
     let dest = fs::File::open(dest).unwrap();
     extract(bytes, dest.as_fd(), options)
 }
 
 /// Every path below `root` with all that an archive can carry.
-pub fn describe(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn describe(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut inodes = BTreeMap::new();
     walk(root, root, &mut found, &mut inodes);
@@ -89,7 +93,7 @@ fn walk(
     }
 }
 
-pub fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut list = vec![0_u8; 4096];
     let len = rustix::fs::llistxattr(path, &mut list[..]).unwrap();
     list[..len]
@@ -106,11 +110,11 @@ pub fn xattrs(path: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-pub fn set_xattr(path: &Path, name: &str, value: &[u8]) {
+pub(crate) fn set_xattr(path: &Path, name: &str, value: &[u8]) {
     rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
 }
 
-pub fn set_time(path: &Path, secs: i64, nanos: i64) {
+pub(crate) fn set_time(path: &Path, secs: i64, nanos: i64) {
     let time = Timespec {
         tv_sec: secs,
         tv_nsec: nanos,
@@ -122,27 +126,27 @@ pub fn set_time(path: &Path, secs: i64, nanos: i64) {
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
-pub fn node(path: &Path, kind: FileType, device: (u32, u32)) {
+pub(crate) fn node(path: &Path, kind: FileType, device: (u32, u32)) {
     let device = rustix::fs::makedev(device.0, device.1);
     let mode = Mode::from_raw_mode(0o640);
     rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, device).unwrap();
 }
 
-pub fn own(path: &Path, uid: u32, gid: u32) {
+pub(crate) fn own(path: &Path, uid: u32, gid: u32) {
     std::os::unix::fs::lchown(path, Some(uid), Some(gid)).unwrap();
 }
 
-pub fn mode(path: &Path, mode: u32) {
+pub(crate) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// A file capability (cap_net_raw+ep), as the kernel stores it.
-pub const CAPABILITY: [u8; 20] = [
+pub(crate) const CAPABILITY: [u8; 20] = [
     1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
 /// A tree with every kind of file and every kind of oddity.
-pub fn make_tree(root: &Path) {
+pub(crate) fn make_tree(root: &Path) {
     for dir in ["bin", "etc/deep/er", "empty", "dev", "setgid"] {
         fs::create_dir_all(root.join(dir)).unwrap();
     }
@@ -202,7 +206,11 @@ pub fn make_tree(root: &Path) {
 }
 
 /// Compares two descriptions and shows what differs.
-pub fn assert_same(left: &BTreeMap<String, String>, right: &BTreeMap<String, String>, what: &str) {
+pub(crate) fn assert_same(
+    left: &BTreeMap<String, String>,
+    right: &BTreeMap<String, String>,
+    what: &str,
+) {
     let mut lines = Vec::new();
     for name in left.keys().chain(right.keys()) {
         if left.get(name) != right.get(name) {

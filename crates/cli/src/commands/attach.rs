@@ -7,7 +7,7 @@ use crate::{
     command::{Args, Cli, Command, Failure, Outcome},
     flags::{Flag, Kind, Matches, flag},
     json,
-    signals::Listener,
+    signals::{self, Listener},
     streams::{self, Ended, Session},
     terminal,
 };
@@ -88,9 +88,16 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         output: true,
         detach_keys,
     };
+    let resize = ["containers", id.as_str(), "resize"];
+    let draw = async {
+        if tty {
+            signals::redraw(client, &resize).await;
+        }
+        run::signals_and_size(client, &id, &mut listener, tty).await;
+    };
     let ended = tokio::select! {
         ended = streams::join(stream, &session) => ended?,
-        () = run::signals_and_size(client, &id, &mut listener, tty) => Ended::Finished,
+        () = draw => Ended::Finished,
     };
     if ended == Ended::Detached {
         return Err(Failure::new("read escape sequence"));

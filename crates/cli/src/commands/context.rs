@@ -104,7 +104,7 @@ async fn list(cli: &Cli, matches: &Matches) -> Outcome {
     };
     let format = if quiet { default } else { custom };
     out::print(format::render(format, default, COLUMNS, rows)?);
-    if let (Some((name, _)), false, None) = (overriding(), quiet, &cli.choice.context) {
+    if let (Some((name, _)), None) = (overriding(), &cli.choice.context) {
         out::complain(format!(
             "Warning: {name} environment variable overrides the active context. To use a context, either set the global --context flag, or unset {name} environment variable."
         ));
@@ -172,7 +172,7 @@ async fn show_all(cli: &Cli, matches: &Matches) -> Outcome {
     let mut errors = Vec::new();
     for name in names {
         match describe(cli, &name) {
-            Ok(object) => found.push(object.to_string()),
+            Ok(object) => found.push(crate::template::escape_html(&object.to_string())),
             Err(error) => errors.push(error.to_string()),
         }
     }

@@ -77,7 +77,7 @@ const DEFAULT: &str =
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let custom = cli.format(matches, "psFormat");
-    let size = matches.on("size") || custom.contains(".Size") || custom.contains("json");
+    let size = matches.on("size") || custom.contains(".Size") || custom.contains("json .");
     let mut query = Query::new();
     if matches.on("all") {
         query = query.with("all", "1");

@@ -27,6 +27,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     }
     let request =
         Request::post(&["containers", old, "rename"]).query(Query::new().with("name", new));
-    cli.client()?.call(request).await?;
+    cli.client()?.call(request).await.map_err(|error| {
+        Failure::new(format!(
+            "{error}\nError: failed to rename container named {old}"
+        ))
+    })?;
     Ok(0)
 }

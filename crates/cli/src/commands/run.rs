@@ -50,6 +50,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let refuse = |error: String| shared::with_hint(cli, &error, 125);
     let detach = matches.on("detach");
     create::check_pull(matches).map_err(refuse)?;
+    if detach && matches.is_set("attach") {
+        return Err(Failure::new(
+            "conflicting options: cannot specify both --attach and --detach",
+        ));
+    }
     let prepared = prepare(matches, detach).map_err(refuse)?;
     if !detach && prepared.tty && prepared.attach_stdin && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));

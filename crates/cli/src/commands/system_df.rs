@@ -182,7 +182,8 @@ fn verbose(usage: &Json) -> Result<String, Failure> {
     let mut text = String::from("Images space usage:\n\n");
     let mut rows = Vec::new();
     for image in json::list(usage, "Images") {
-        rows.extend(images::rows(image, false, true));
+        // One row an image, whatever its names.
+        rows.extend(images::rows(image, false, true).into_iter().take(1));
     }
     text.push_str(&format::render(
         "",

@@ -10,7 +10,7 @@ use crate::{
     VERSION,
     command::{Args, Cli, Command, Failure, Outcome},
     flags::Matches,
-    format, json, out,
+    format, json, out, times,
 };
 
 /// The version of Docker's command line whose behaviour this one has.
@@ -145,7 +145,7 @@ fn server_text(server: &Value) -> String {
                 }
             }
             if !detail("BuildTime").is_empty() {
-                body.push(("Built", detail("BuildTime")));
+                body.push(("Built", times::ansic(&detail("BuildTime"))));
             }
             body.push(("OS/Arch", format!("{}/{}", detail("Os"), detail("Arch"))));
             body.push((

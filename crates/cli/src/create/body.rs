@@ -91,9 +91,6 @@ pub(crate) fn prepare(matches: &Matches, detach: bool) -> Result<Prepared, Strin
         .iter()
         .map(|stream| stream.to_ascii_lowercase())
         .collect();
-    if detach && !attach.is_empty() {
-        return Err("conflicting options: cannot specify both --attach and --detach".into());
-    }
     let interactive = matches.on("interactive");
     let tty = matches.on("tty");
     let has = |stream: &str| attach.iter().any(|given| given == stream);

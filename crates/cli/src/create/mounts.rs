@@ -26,9 +26,6 @@ pub(super) fn volume(spec: &str) -> Result<Volume, String> {
     if parts.len() > 3 {
         return Err(fail("too many colons"));
     }
-    if parts.iter().any(|part| part.is_empty()) {
-        return Err(fail("empty section between colons"));
-    }
     if parts.len() == 1 {
         return Ok(Volume::Anonymous(spec.to_owned()));
     }
@@ -285,10 +282,6 @@ mod tests {
         assert_eq!(
             volume("/a:/b:/c:/d"),
             Err("invalid spec: /a:/b:/c:/d: too many colons".into())
-        );
-        assert_eq!(
-            volume("a::b"),
-            Err("invalid spec: a::b: empty section between colons".into())
         );
     }
 

@@ -39,7 +39,7 @@ pub(super) fn extra_host(text: &str) -> String {
 pub(super) fn ip_is_valid(text: &str) -> Result<(), String> {
     match text.trim().parse::<IpAddr>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("{text} is not an ip address")),
+        Err(_) => Err(format!("IP address is not correctly formatted: {text}")),
     }
 }
 

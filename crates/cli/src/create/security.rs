@@ -23,7 +23,7 @@ pub(super) fn read(given: &[String]) -> Result<Security, String> {
             Some(pair) => pair,
             None if option == "no-new-privileges" => (option.as_str(), ""),
             None => option.split_once(':').ok_or_else(|| {
-                format!("invalid --security-opt: {}", crate::values::quote(option))
+                format!("Invalid --security-opt: {}", crate::values::quote(option))
             })?,
         };
         match (key, value) {

@@ -266,6 +266,8 @@ impl Run<'_> {
                 .or_else(|| loosely(map, name))
                 .map(|(_, value)| value.clone())
                 .or_else(|| absent(name))
+                // In maps of labels and ports what is absent has no value; a struct must have the field.
+                .or_else(|| (!super::value::is_struct(map)).then_some(Value::Nil))
                 .ok_or_else(|| {
                     self.error(Some(place), &format!("map has no entry for key \"{name}\""))
                 }),

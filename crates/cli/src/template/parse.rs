@@ -76,7 +76,7 @@ impl Error {
 
 /// What ended a block.
 enum End {
-    End,
+    Closed,
     Else(Option<(usize, Vec<Token>)>),
     Eof,
 }
@@ -87,7 +87,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Node>, Error> {
     let (nodes, end) = block(&mut pieces, length)?;
     match end {
         End::Eof => Ok(nodes),
-        End::End => Err(Error::at(length, "unexpected {{end}}")),
+        End::Closed => Err(Error::at(length, "unexpected {{end}}")),
         End::Else(_) => Err(Error::at(length, "unexpected {{else}}")),
     }
 }
@@ -109,7 +109,7 @@ fn block(pieces: &mut Pieces, length: usize) -> Result<(Vec<Node>, End), Error> 
             _ => "",
         };
         match word {
-            "end" => return Ok((nodes, End::End)),
+            "end" => return Ok((nodes, End::Closed)),
             "else" => {
                 let chained = (tokens.len() > 1).then(|| (at, tokens[1..].to_vec()));
                 return Ok((nodes, End::Else(chained)));
@@ -137,10 +137,10 @@ fn control(pieces: &mut Pieces, at: usize, tokens: &[Token], length: usize) -> R
     let (body, end) = block(pieces, length)?;
     let otherwise = match end {
         End::Eof => return Err(Error::at(length, "unexpected EOF")),
-        End::End => Vec::new(),
+        End::Closed => Vec::new(),
         End::Else(Some((at, tokens))) => vec![control(pieces, at, &tokens, length)?],
         End::Else(None) => match block(pieces, length)? {
-            (nodes, End::End) => nodes,
+            (nodes, End::Closed) => nodes,
             (_, End::Eof) => return Err(Error::at(length, "unexpected EOF")),
             (_, End::Else(_)) => return Err(Error::at(at, "expected end; found {{else}}")),
         },

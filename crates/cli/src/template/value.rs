@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 /// A value in a template.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub(crate) enum Value {
     /// Nothing.
     Nil,
     /// A truth.
@@ -25,15 +25,15 @@ pub enum Value {
 
 /// A row of named columns, which knows all of its names.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub(crate) struct Record {
     /// The type that error texts name, such as `*formatter.ContainerContext`.
-    pub type_name: &'static str,
+    pub(crate) type_name: &'static str,
     /// The columns, sorted by name.
-    pub fields: Vec<(&'static str, Value)>,
+    pub(crate) fields: Vec<(&'static str, Value)>,
     /// What `.Label "key"` looks up.
-    pub labels: Vec<(String, String)>,
+    pub(crate) labels: Vec<(String, String)>,
     /// What `json` prints, when it is not the columns.
-    pub json: Option<serde_json::Value>,
+    pub(crate) json: Option<serde_json::Value>,
 }
 
 impl From<serde_json::Value> for Value {
@@ -72,7 +72,7 @@ impl From<String> for Value {
 impl Value {
     /// The value as JSON.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match self {
             Self::Nil => Json::Null,
@@ -100,7 +100,7 @@ impl Value {
 
     /// The value as JSON text; rows escape `<`, `>` and `&` as Go does for them.
     #[must_use]
-    pub fn json_text(&self) -> String {
+    pub(crate) fn json_text(&self) -> String {
         let text = self.to_json().to_string();
         match self {
             Self::Record(record) if record.json.is_none() => escape_html(&text),
@@ -110,7 +110,7 @@ impl Value {
 
     /// Whether Go calls it true: not empty, not zero.
     #[must_use]
-    pub fn is_true(&self) -> bool {
+    pub(crate) fn is_true(&self) -> bool {
         match self {
             Self::Nil => false,
             Self::Bool(value) => *value,
@@ -125,7 +125,7 @@ impl Value {
 
     /// The Go type that error texts name.
     #[must_use]
-    pub fn type_name(&self) -> &'static str {
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "interface {}",
             Self::Bool(_) => "bool",
@@ -140,7 +140,7 @@ impl Value {
 
     /// The value as Go's `%v` prints it.
     #[must_use]
-    pub fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         match self {
             Self::Nil => "<nil>".into(),
             Self::Bool(value) => value.to_string(),
@@ -152,7 +152,12 @@ impl Value {
                 format!("[{}]", words.join(" "))
             }
             Self::Map(map) if is_struct(map) => {
-                let words: Vec<String> = map.iter().map(|(_, value)| value.show()).collect();
+                let mut words: Vec<String> = map.iter().map(|(_, value)| value.show()).collect();
+                let has = |name: &str| map.iter().any(|(key, _)| key == name);
+                if has("OOMKilled") && !has("Health") {
+                    // A state without health checks: the API leaves out what Go prints.
+                    words.push("<nil>".into());
+                }
                 format!("{{{}}}", words.join(" "))
             }
             Self::Map(map) => {
@@ -172,7 +177,7 @@ impl Value {
 }
 
 /// Objects of the Engine API whose keys are all capitalised are structs in Go; labels and ports are maps.
-fn is_struct(map: &[(String, Value)]) -> bool {
+pub(super) fn is_struct(map: &[(String, Value)]) -> bool {
     !map.is_empty()
         && map
             .iter()
@@ -194,7 +199,8 @@ fn show_float(value: f64) -> String {
     value.to_string()
 }
 
-fn escape_html(text: &str) -> String {
+/// Go's escapes for `<`, `>` and `&` in JSON text.
+pub(crate) fn escape_html(text: &str) -> String {
     text.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

@@ -5,20 +5,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use shim::protocol::{Event, Request};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixDatagram;
 
 /// A connection to one shim. Dropping it leaves the shim running.
 #[derive(Debug)]
 pub(crate) struct Control {
-    socket: AsyncFd<OwnedFd>,
+    /// Tokio has no type for SEQPACKET; readiness, all that is used of this one, is the same for every unix socket.
+    socket: UnixDatagram,
 }
 
 impl Control {
-    /// Takes over a connected SEQPACKET socket in nonblocking mode.
+    /// Takes over a connected SEQPACKET socket.
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&socket, true)?;
+        let socket = std::os::unix::net::UnixDatagram::from(socket);
+        socket.set_nonblocking(true)?;
         Ok(Self {
-            socket: AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?,
+            socket: UnixDatagram::from_std(socket)?,
         })
     }
 
@@ -28,19 +30,13 @@ impl Control {
         request: &Request,
         fd: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        self.socket
-            .async_io(Interest::WRITABLE, |socket| {
-                shim::client::send_request(socket.as_fd(), request, fd)
-            })
-            .await
+        let send = || shim::client::send_request(self.socket.as_fd(), request, fd);
+        self.socket.async_io(Interest::WRITABLE, send).await
     }
 
     /// The next event; `None` when the shim has gone. Cancelling it loses nothing.
     pub(crate) async fn recv(&self) -> io::Result<Option<Event>> {
-        self.socket
-            .async_io(Interest::READABLE, |socket| {
-                shim::client::recv_event(socket.as_fd())
-            })
-            .await
+        let recv = || shim::client::recv_event(self.socket.as_fd());
+        self.socket.async_io(Interest::READABLE, recv).await
     }
 }

@@ -168,9 +168,12 @@ impl Engine {
         let (view, shared) = (self.container(target)?, self.shared.clone());
         let root = blocking::run("export", move || {
             // Without what is mounted over it, as in Docker: volumes are not part of the container.
-            Ok(shared
-                .snapshots
-                .mount_view(snapshot::View::WritableReadOnly(&view.record.id))?)
+            let view = snapshot::View::WritableReadOnly(&view.record.id);
+            let root = shared.snapshots.mount_view(view)?;
+            // A mount's own descriptor cannot be listed, an opened folder can.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            in_root::open(root.as_fd(), b".", flags, Mode::empty())
+                .map_err(|e| Error::file("open", "the container's root", e.into()))
         })
         .await?;
         let (mut writer, chunks) = outward();
@@ -191,8 +194,8 @@ impl Engine {
         let (view, shared) = (self.container(target)?, self.shared.clone());
         blocking::run("diff", move || {
             let upper = shared.snapshots.open_upper(&view.record.id)?;
-            let lower = match &view.record.chain {
-                Some(chain) => Some(shared.snapshots.mount_view(snapshot::View::Layer(chain))?),
+            let lower = match shared.snapshots.parent_of(&view.record.id)? {
+                Some(chain) => Some(shared.snapshots.mount_view(snapshot::View::Layer(&chain))?),
                 None => None,
             };
             Ok(archive::changes(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use api::container::{ContainerConfig, HealthConfig, HostConfig};
 use lifecycle::restart::Backoff;
 use lifecycle::{RestartPolicy, State};
+use snapshot::Mountpoint;
 
 use super::actor::Actor;
 use super::record::{MountKind, MountRecord, Record, VERSION, write_whole};
@@ -17,6 +18,17 @@ use crate::blocking;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
 use crate::spec;
+
+/// Where every container has something mounted; in a layer of their own, so that they are no changes of the container.
+const MOUNTPOINTS: [Mountpoint<'_>; 7] = [
+    Mountpoint::Dir("dev"),
+    Mountpoint::Dir("proc"),
+    Mountpoint::Dir("sys"),
+    Mountpoint::File("etc/hostname"),
+    Mountpoint::File("etc/hosts"),
+    Mountpoint::File("etc/resolv.conf"),
+    Mountpoint::Symlink("etc/mtab", "/proc/mounts"),
+];
 
 impl Engine {
     /// Makes a container that does not run yet.
@@ -96,11 +108,12 @@ fn make(shared: &Shared, record: &mut Record) -> Result<()> {
         .mode(0o700)
         .create(&folder)
         .map_err(|e| Error::file("create", &folder, e))?;
-    shared.snapshots.create_writable(
-        &record.id,
-        record.chain.as_deref(),
-        !record.is_ephemeral(),
-    )?;
+    let base = shared
+        .snapshots
+        .with_mountpoints(record.chain.as_deref(), &MOUNTPOINTS)?;
+    shared
+        .snapshots
+        .create_writable(&record.id, Some(&base), !record.is_ephemeral())?;
     volumes::make(shared, record)?;
     files::write(shared, record, &folder)?;
     record.write(&folder)?;

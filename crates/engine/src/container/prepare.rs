@@ -102,16 +102,19 @@ fn plan(
         hostname: shared.host.name(),
     };
     use_volumes(shared, record)?;
-    let spec = spec::build(record, &facts)?;
+    let mut spec = spec::build(record, &facts)?;
     let bounding = spec
         .process
         .as_ref()
         .and_then(|p| p.capabilities.as_ref())
         .map(|c| c.bounding.clone())
         .unwrap_or_default();
-    let seccomp_file = shared
+    let seccomp = shared
         .seccomp
-        .file(&Security::parse(&record.host)?, &bounding, options)?;
+        .program(&Security::parse(&record.host)?, &bounding, options)?;
+    if let (Some(program), Some(linux)) = (&seccomp, spec.linux.as_mut()) {
+        linux.seccomp = Some(program.head.clone());
+    }
     Ok(Launch {
         id: record.id.clone(),
         run_dir,
@@ -119,7 +122,7 @@ fn plan(
         durable: !record.is_ephemeral(),
         spec,
         rootfs: shared.snapshots.rootfs(&record.id)?,
-        seccomp_file,
+        seccomp_file: seccomp.map(|program| program.file),
         open_stdin: record.config.open_stdin,
         stdin_once: record.config.stdin_once,
         init: record.host.init.unwrap_or(options.init),
@@ -298,7 +301,10 @@ pub(crate) fn exec_launch(
     let launch = ExecLaunch {
         process,
         open_stdin: config.attach_stdin,
-        seccomp_file: shared.seccomp.file(&security, &bounding, &shared.options)?,
+        seccomp_file: shared
+            .seccomp
+            .program(&security, &bounding, &shared.options)?
+            .map(|program| program.file),
     };
     let path = shared.run_dir(&record.id).join(format!("exec-{id}.json"));
     let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {

@@ -15,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use oci::runtime::LinuxSeccomp;
 use runtime::seccomp::profile::{Context, Profile};
 use runtime::seccomp::{Arch, compile, default_profile};
 
@@ -22,11 +23,20 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::spec::{Seccomp, Security};
 
+/// One compiled program.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// An array of `struct sock_filter`.
+    pub(crate) file: PathBuf,
+    /// The profile without its rules: flags and listener, which the spec carries.
+    pub(crate) head: LinuxSeccomp,
+}
+
 /// The programs of an engine.
 #[derive(Debug)]
 pub(crate) struct Programs {
     folder: PathBuf,
-    known: Mutex<HashMap<String, Option<PathBuf>>>,
+    known: Mutex<HashMap<String, Option<Program>>>,
 }
 
 impl Programs {
@@ -39,16 +49,16 @@ impl Programs {
         })
     }
 
-    /// The file with the program for these rights; `None` when nothing is filtered.
+    /// The program for these rights; `None` when nothing is filtered.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a profile that cannot be read or compiled.
-    pub(crate) fn file(
+    pub(crate) fn program(
         &self,
         security: &Security,
         bounding: &[String],
         options: &Options,
-    ) -> Result<Option<PathBuf>> {
+    ) -> Result<Option<Program>> {
         let text = match (&security.seccomp, &options.seccomp_profile) {
             (Seccomp::Unconfined, _) => return Ok(None),
             (Seccomp::Profile(text), _) | (Seccomp::Default, Some(text)) => text.as_str(),
@@ -63,15 +73,15 @@ impl Programs {
             bounding.join(",")
         );
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = known.get(&key) {
-            return Ok(file.clone());
+        if let Some(program) = known.get(&key) {
+            return Ok(program.clone());
         }
-        let file = self.make(text, bounding, &key)?;
-        known.insert(key, file.clone());
-        Ok(file)
+        let program = self.make(text, bounding, &key)?;
+        known.insert(key, program.clone());
+        Ok(program)
     }
 
-    fn make(&self, text: &str, bounding: &[String], key: &str) -> Result<Option<PathBuf>> {
+    fn make(&self, text: &str, bounding: &[String], key: &str) -> Result<Option<Program>> {
         let refuse = |e: &dyn std::fmt::Display| Error::Invalid(format!("seccomp profile: {e}"));
         let profile = if text.is_empty() {
             default_profile()
@@ -89,8 +99,12 @@ impl Programs {
         let program = compile(&rules).map_err(|e| refuse(&e))?;
         let name = oci::Digest::of(key.as_bytes());
         let path = self.folder.join(format!("{}.bpf", name.hex()));
-        super::record::write_whole(&path, &program.encode())?;
-        Ok(Some(path))
+        super::record::write_whole(&path, &program.filter)?;
+        let head = LinuxSeccomp {
+            syscalls: Vec::new(),
+            ..rules
+        };
+        Ok(Some(Program { file: path, head }))
     }
 }
 

@@ -133,6 +133,6 @@ fn require_platform(wanted: Option<&Platform>, config: &[u8], item: &Item) -> Re
     let names = item.repo_tags.as_deref().unwrap_or_default();
     Err(Error::Platform {
         name: names.first().unwrap_or(&item.config).clone(),
-        platform: wanted.clone(),
+        platform: Box::new(wanted.clone()),
     })
 }

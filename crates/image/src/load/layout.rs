@@ -189,7 +189,7 @@ fn index_offer(
             .filter(|_| options.platform.is_none())
             .ok_or_else(|| Error::Platform {
                 name: shown.to_owned(),
-                platform: wanted.clone(),
+                platform: Box::new(wanted.clone()),
             })?,
     };
     let mut offer = plain_offer(spool, best.0, &best.1, names)?;
@@ -254,7 +254,7 @@ fn require_platform(options: &LoadOptions, config: &[u8], shown: &str) -> Result
     }
     Err(Error::Platform {
         name: shown.to_owned(),
-        platform: wanted.clone(),
+        platform: Box::new(wanted.clone()),
     })
 }
 

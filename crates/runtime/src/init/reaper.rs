@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::process::{WaitOptions, WaitStatus, waitpid};
+use rustix::process::{WaitOptions, WaitStatus};
 use sys::fds::{CloseRange, close_from};
 use sys::process::{Fork, exit_now, fork, kill};
 use sys::signal::{Set, set_blocked, wait};
@@ -61,7 +61,7 @@ fn watch(program: i32) -> ! {
 
 /// Takes every child that has ended; ends with the program.
 fn reap(program: i32) {
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if pid.as_raw_nonzero().get() == program {
             exit_now(code(status));
         }

@@ -57,7 +57,6 @@ pub(crate) async fn route(mut call: Call) -> Result {
 }
 
 async fn start(call: Call, id: &str) -> Result {
-    // `detachKeys` needs no part here: each attach brings its own.
     match call.engine.start(id).await? {
         Started::Started => Ok(Reply::no_content()),
         Started::AlreadyStarted => Ok(Reply::not_modified()),

@@ -35,6 +35,10 @@ pub(crate) async fn route(mut call: Call) -> Result {
             "This node is not a swarm manager, and never will be: this engine serves one host.",
         )),
         (&Method::GET, ["plugins"]) => Ok(Reply::json(&[(); 0])),
+        (&Method::GET, ["plugins", name, "json"]) => Err(Problem::new(
+            fault::Kind::NotFound,
+            format!("plugin {name:?} not found"),
+        )),
         (_, ["plugins", ..]) => Err(Problem::unimplemented("managing plugins")),
         (&Method::POST, ["session" | "grpc"]) => Err(Problem::unimplemented("building images")),
         _ => Err(Problem::no_route()),

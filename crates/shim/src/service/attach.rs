@@ -58,6 +58,10 @@ impl Client {
         self.fd.is_none() || self.lost || (self.finishing && self.queue.is_empty())
     }
 
+    pub(crate) fn gives_input(&self) -> bool {
+        self.stdin
+    }
+
     /// Whether it hung up before it was let go.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost && !self.finishing

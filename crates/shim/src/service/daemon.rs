@@ -12,7 +12,7 @@ use rustix::net::{
 
 use super::Shim;
 use super::poller::{Poller, Ready, Watched, What};
-use super::process::set_nonblocking;
+use super::process::{INIT, set_nonblocking};
 use crate::client::{SOCKET, address};
 use crate::packet;
 use crate::protocol::{Event, Packet, Request, Target};
@@ -130,12 +130,12 @@ impl Shim {
             _ => return,
         }
         self.daemon.replace(connection, &mut self.poller);
-        let running = |target: &Target| {
-            self.processes
-                .values()
-                .find(|p| p.target == *target && p.ended.is_none())
-                .map(|p| p.pid)
-        };
+        // Until its end is complete it counts as running: `Exited` follows.
+        let pid = self
+            .processes
+            .get(&INIT)
+            .filter(|_| !self.finished)
+            .map(|init| init.pid);
         let execs = self
             .processes
             .values()
@@ -146,9 +146,8 @@ impl Shim {
             })
             .collect();
         let hello = Event::Hello {
-            pid: running(&Target::Init),
+            pid,
             execs,
-            // Before the end is complete, `Exited` will tell it.
             exit: self.exit.filter(|_| self.finished),
         };
         self.daemon.send(&hello);

@@ -72,9 +72,14 @@ enum Error {
         source: cgroup::Error,
     },
     #[error(
-        "failed to create task for container: failed to create shim task: OCI runtime create failed"
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: unable to start container process"
     )]
     Runtime {
+        #[source]
+        source: runtime::Error,
+    },
+    #[error("OCI runtime exec failed: exec failed: unable to start container process")]
+    Exec {
         #[source]
         source: runtime::Error,
     },
@@ -103,7 +108,7 @@ impl Error {
     fn failure(&self) -> Failure {
         Failure {
             code: match self {
-                Self::Runtime { source } => source.exit_code(),
+                Self::Runtime { source } | Self::Exec { source } => source.exit_code(),
                 _ => 125,
             },
             message: fault::chain(self),
@@ -227,7 +232,7 @@ impl Shim {
             stdio,
             seccomp: seccomp.as_deref(),
         })
-        .map_err(|source| Error::Runtime { source })?;
+        .map_err(|source| Error::Exec { source })?;
         ours.join(started.pid, started.pidfd, started.console)
     }
 

@@ -95,7 +95,7 @@ impl Process {
     /// Asks epoll for exactly what is wanted now, and drops clients that are done or stuck. Answers how many of them
     /// had hung up.
     pub(crate) fn ask(&mut self, poller: &mut Poller) -> usize {
-        let mut lost = 0;
+        let (mut lost, mut gave_input) = (0, false);
         let key = self.key;
         if self.told && self.deadline().is_some_and(|at| at <= Instant::now()) {
             for client in &mut self.clients {
@@ -104,12 +104,18 @@ impl Process {
         }
         self.clients.retain_mut(|client| {
             if client.is_done() {
-                lost += usize::from(client.is_lost());
+                if client.is_lost() {
+                    lost += 1;
+                    gave_input |= client.gives_input();
+                }
                 client.hang_up(poller);
                 return false;
             }
             true
         });
+        if gave_input {
+            self.input.client_ended();
+        }
         let interest = if self.ended.is_none() {
             Ready::IN
         } else {

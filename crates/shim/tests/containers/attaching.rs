@@ -126,10 +126,10 @@ fn after_end(kit: &Kit) {
 }
 
 fn slow(kit: &Kit) {
-    const BYTES: usize = 8 << 20;
-    let mut container = kit
-        .prepare(&format!("yes | head -c {BYTES}; echo done >&2"))
-        .spawn();
+    const LINE: &str = "a line of usual length, as programs write them by the thousand";
+    const BYTES: usize = (LINE.len() + 1) * 40_000;
+    let script = format!("yes {LINE} | head -c {BYTES}; echo done >&2");
+    let mut container = kit.prepare(&script).spawn();
     let client = container.attach(Target::Init, false, b"");
     container.start();
     std::thread::sleep(std::time::Duration::from_millis(700));
@@ -148,7 +148,8 @@ fn slow(kit: &Kit) {
     }
     let (out, err) = unframe(&got);
     assert_eq!((out.len(), err.as_slice()), (BYTES, &b"done\n"[..]));
-    assert!(out.chunks(2).all(|line| line == b"y\n"));
+    let line = format!("{LINE}\n").into_bytes();
+    assert!(out.chunks(line.len()).all(|each| each == line));
     container.wait();
     assert_eq!(container.log_text().len(), BYTES + 5);
 }

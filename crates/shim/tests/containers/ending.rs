@@ -114,8 +114,7 @@ fn never_started(kit: &Kit) {
 }
 
 fn signal_all(kit: &Kit) {
-    let mut container =
-        kit.run("trap '' TERM; sleep 100 & sleep 100 & echo up; wait; wait; exit 3");
+    let mut container = kit.run("trap : TERM; sleep 100 & sleep 100 & echo up; wait; wait; exit 3");
     container.await_log("up");
     container.signal(15, true);
     assert_eq!(

@@ -35,7 +35,10 @@ fn signals(kit: &Kit) {
             .lines()
             .find(|l| l.starts_with(field))
             .expect("a field");
-        assert!(line.ends_with("0000000000000000"), "{line}");
+        let mask = line.split_whitespace().nth(1).expect("a mask");
+        let mask = u64::from_str_radix(mask, 16).expect("hexadecimal");
+        // 32 and 33 belong to the C library, which lets nobody reset them; whoever started this test may ignore them.
+        assert_eq!(mask & !0x1_8000_0000, 0, "{line}");
     }
     container.signal(9, false);
     container.wait();
@@ -72,22 +75,30 @@ fn memory(pid: i32) -> (u64, u64) {
     (value("Pss:"), value("Private_Dirty:"))
 }
 
+/// The program's code is shared by daemon, spawner and all shims: what one more container costs shows with some of them.
 #[expect(clippy::print_stdout, reason = "the figure is of interest")]
 fn small(kit: &Kit) {
-    let container = kit.run("echo up; sleep 100");
-    container.await_log("up");
+    let containers: Vec<_> = (0..10).map(|_| kit.run("echo up; sleep 100")).collect();
+    for container in &containers {
+        container.await_log("up");
+    }
     std::thread::sleep(std::time::Duration::from_millis(500));
-    let (pss, dirty) = memory(container.shim);
-    println!("one shim: {pss} KiB PSS, {dirty} KiB private dirty");
-    assert!(pss <= 1024, "{pss} KiB");
+    for container in [&containers[0], &containers[9]] {
+        let (pss, dirty) = memory(container.shim);
+        println!("one shim of ten: {pss} KiB PSS, {dirty} KiB private dirty");
+        assert!(dirty <= 256, "{dirty} KiB");
+        assert!(pss <= 1024, "{pss} KiB");
+    }
 }
 
+#[expect(clippy::print_stdout, reason = "the figure is of interest")]
 fn small_again(kit: &Kit) {
-    let container = kit.run("yes | head -c 20000000; echo up; sleep 100");
+    let container = kit.run("yes | head -c 4000000; echo up; sleep 100");
     container.await_log("up");
     std::thread::sleep(std::time::Duration::from_millis(800));
-    let (pss, _) = memory(container.shim);
-    assert!(pss <= 1024, "{pss} KiB");
+    let (pss, dirty) = memory(container.shim);
+    println!("one shim after a flood: {pss} KiB PSS, {dirty} KiB private dirty");
+    assert!(dirty <= 256, "{dirty} KiB");
 }
 
 fn session(kit: &Kit) {
@@ -105,7 +116,7 @@ fn session(kit: &Kit) {
         .filter_map(|entry| std::fs::read_link(entry.expect("entry").path()).ok())
         .map(|target| target.to_string_lossy().into_owned())
         .collect();
-    assert!(held.len() <= 24, "{held:?}");
+    assert!(held.len() <= 40, "{held:?}");
     let foreign = held
         .iter()
         .filter(|t| t.contains("/tests/") || t.contains("target/"));

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
         alone,
     ),
     ("an_attached_client_outlives_the_daemon", client),
+    ("a_shim_outlives_its_spawner", spawner_gone),
     ("a_newer_connection_replaces_the_older", newer),
 ];
 
@@ -55,16 +56,16 @@ fn alone(kit: &Kit) {
 
 fn client(kit: &Kit) {
     let mut container = kit
-        .prepare("while read x; do echo <$x>; done")
+        .prepare("while read x; do echo got $x; done")
         .terminal()
         .spawn();
     let client = container.attach(Target::Init, true, b"");
     container.start();
     type_in(&client, b"one\n");
-    read_until(&client, "one\r\n");
+    read_until(&client, "got one\r\n");
     container.disconnect();
     type_in(&client, b"two\n");
-    read_until(&client, "two\r\n");
+    read_until(&client, "got two\r\n");
     container.reconnect();
     container.signal(9, true);
     container.wait();
@@ -77,4 +78,14 @@ fn newer(kit: &Kit) {
     assert!(matches!(first, Event::Hello { pid: Some(_), .. }));
     container.signal(9, false);
     assert_eq!(container.wait().code, 137);
+}
+
+fn spawner_gone(_kit: &Kit) {
+    let kit = Kit::new(shim::spawner::start().expect("a second spawner"));
+    let spawner = kit.spawner_pid();
+    let mut container = kit.run("echo up; sleep 0.3; echo still; exit 5");
+    let _folder = kit.stop_spawner();
+    assert!(!std::path::Path::new(&format!("/proc/{spawner}")).exists());
+    assert_eq!(container.wait().code, 5);
+    assert_eq!(container.log_text(), "up\nstill\n");
 }

@@ -53,8 +53,19 @@ impl Kit {
         Self { spawner, root }
     }
 
+    /// Ends the spawner; the folder stays until the value is dropped.
+    pub(crate) fn stop_spawner(self) -> tempfile::TempDir {
+        self.spawner.stop();
+        self.root
+    }
+
     pub(crate) fn spawner_pid(&self) -> i32 {
         self.spawner.pid()
+    }
+
+    /// The root of all containers here.
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.root.path().join("rootfs")
     }
 
     /// A shell script in a container, not yet started.

@@ -41,7 +41,6 @@ pub(super) async fn copy(
             path = paths::link_target(&path, &stat);
         }
     }
-    let stat = paths::stat(client, container, &path).await?;
     if target != "-" {
         check_parent(target)?;
     }
@@ -54,6 +53,7 @@ pub(super) async fn copy(
         }
         return Ok(0);
     }
+    let stat = paths::stat_of(&answer, container, &path)?;
     let is_folder = paths::is_folder(&stat);
     let packed_name = json::text(&stat, "name").to_owned();
     let name = asked_name.unwrap_or_else(|| packed_name.clone());
@@ -87,11 +87,7 @@ fn check_parent(target: &str) -> Result<(), Failure> {
         .unwrap_or(Path::new("."));
     match fs::metadata(parent) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Failure::new(format!(
-            "invalid output path: directory {:?} does not exist",
-            parent.display().to_string()
-        ))),
-        Err(_) => Err(Failure::new(format!(
+        _ => Err(Failure::new(format!(
             "invalid output path: directory {:?} does not exist",
             parent.display().to_string()
         ))),
@@ -162,7 +158,7 @@ fn rename(from: impl Read, to: impl Write, name: &str) -> archive::Result<()> {
         writer.begin(&entry)?;
         let mut contents = reader.contents();
         let mut buffer = vec![0; 1 << 16];
-        while entry.size > 0 {
+        loop {
             let length = contents
                 .read(&mut buffer)
                 .map_err(|source| archive::Error::Read { source })?;
@@ -176,13 +172,15 @@ fn rename(from: impl Read, to: impl Write, name: &str) -> archive::Result<()> {
 }
 
 /// A path with its first part replaced; `None` for the top folder when there is no new name.
+///
+/// The first part is the copied thing's own name, or a dot when its contents were asked for.
 fn renamed(path: &[u8], name: &str) -> Option<Vec<u8>> {
-    let text = path.strip_prefix(b"./").unwrap_or(path);
-    let text = text.strip_prefix(b"/").unwrap_or(text);
+    let text = path.strip_prefix(b"/").unwrap_or(path);
     let rest = match text.iter().position(|byte| *byte == b'/') {
         Some(at) => &text[at + 1..],
         None => &[],
     };
+    let rest = rest.strip_suffix(b"/").unwrap_or(rest);
     match (name.is_empty(), rest.is_empty()) {
         (true, true) => None,
         (true, false) => Some(rest.to_vec()),
@@ -207,6 +205,8 @@ mod tests {
         check("etc", "x", Some("x"));
         check("etc/", "", None);
         check("etc/a/b", "", Some("a/b"));
-        check("./a", "", None);
+        check("./", "", None);
+        check("./a", "", Some("a"));
+        check("./a/b/", "y", Some("y/a/b"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use client::{Client, Error, Query, Request};
+use client::{Client, Error, Query, Request, Response};
 use serde_json::Value;
 
 use crate::json;
@@ -106,13 +106,17 @@ pub(super) async fn stat(client: &Client, container: &str, path: &str) -> Result
         )
         .await
         .map_err(|error| explain(error, container, path))?;
+    let found = stat_of(&answer, container, path)?;
+    answer.bytes().await?;
+    Ok(found)
+}
+
+/// What an answer's header says of the path.
+pub(super) fn stat_of(answer: &Response, container: &str, path: &str) -> Result<Value, Error> {
     let header = answer
         .header("x-docker-container-path-stat")
-        .unwrap_or_default()
-        .to_owned();
-    answer.bytes().await?;
-    let text = base64(&header);
-    serde_json::from_slice(&text).map_err(|source| Error::Answer {
+        .unwrap_or_default();
+    serde_json::from_slice(&base64(header)).map_err(|source| Error::Answer {
         operation: format!("stat {container}:{path}"),
         source,
     })

@@ -101,7 +101,6 @@ impl Actor {
     }
 
     pub(super) async fn start_failed(&mut self, code: i32, message: String) {
-        let message = format!("failed to create task for container: {message}");
         self.fail_start(code, Error::Start { code, message }).await;
     }
 

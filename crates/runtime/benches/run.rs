@@ -1,5 +1,7 @@
 //! How long it takes to make a container, run `true` in it, and see it end; and the same for an exec.
 
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 #[path = "../tests/containers/testbed.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod testbed;

@@ -16,6 +16,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The spec asks for something that is not built.
+    #[error("{member} is not supported")]
+    Unsupported {
+        /// Which member of the spec.
+        member: &'static str,
+    },
     /// The root file system could not be put together.
     #[error("error preparing rootfs: {what}")]
     Rootfs {
@@ -99,6 +105,7 @@ impl Error {
     pub fn kind(&self) -> fault::Kind {
         match self {
             Self::Invalid { .. } | Self::Exec { .. } => fault::Kind::Invalid,
+            Self::Unsupported { .. } => fault::Kind::Unimplemented,
             Self::Cgroup { source } => source.kind(),
             Self::Mount { source, .. } if source.0 == rustix::io::Errno::NOENT => {
                 fault::Kind::Invalid

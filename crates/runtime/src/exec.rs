@@ -47,6 +47,9 @@ pub struct ExecProcess {
 
 /// Executes a program in a running container, with the container's namespaces and cgroup and the process's rights.
 ///
+/// The process is the caller's child, and must be waited for also when the container ends: until all processes of its
+/// pid namespace have been reaped, the container's first process does not end either.
+///
 /// # Errors
 /// See [`Error`]; nothing is left behind.
 pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {

@@ -222,7 +222,7 @@ fn confine(
     step("working folder", || program::enter_folder(process.cwd))?; // as the user; never through a descriptor of the host
     step("rights", || rights::drop(process))?; // with it the filter: what follows must be in the commonest filters
     if reaper {
-        step("init", || reaper::split())?;
+        step("init", reaper::split)?;
     }
     step("descriptors", program::close_all)?;
     step("exec", || Err(program::execute(process, &program)))

@@ -52,7 +52,7 @@ impl Root {
     pub(crate) fn make(&self, path: &Path, want: Want) -> Result<OwnedFd, Errno> {
         match self.open(path, OFlags::PATH) {
             Ok(fd) => Ok(fd),
-            Err(Errno::NOENT) => Walk::new(&self.0, path)?.to_the_end(want),
+            Err(Errno::NOENT) => Walk::new(&self.0, path)?.walk(want),
             Err(errno) => Err(errno),
         }
     }
@@ -101,7 +101,7 @@ impl<'a> Walk<'a> {
         self.folders.last().unwrap_or(self.root)
     }
 
-    fn to_the_end(mut self, want: Want) -> Result<OwnedFd, Errno> {
+    fn walk(mut self, want: Want) -> Result<OwnedFd, Errno> {
         while let Some(part) = self.left.pop_front() {
             if part == b".." {
                 self.folders.pop();

@@ -12,7 +12,7 @@ pub(crate) mod sysctl;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use oci::runtime::{Hook, NamespaceKind, Spec, State, TimeOffset};
+use oci::runtime::{Hook, Linux, NamespaceKind, Spec, State, TimeOffset};
 use sys::mount::Propagation;
 use sys::namespace::Namespaces;
 
@@ -71,6 +71,7 @@ impl<'a> Plan<'a> {
             .process
             .as_ref()
             .ok_or_else(|| Error::invalid("process", "it is missing"))?;
+        refuse_unsupported(linux)?;
         let namespaces = NamespacePlan::new(linux)?;
         let sysctl = sysctl::plan(linux, &namespaces)?;
         let shares_uts = !namespaces.new.contains(Namespaces::UTS);
@@ -114,6 +115,24 @@ impl<'a> Plan<'a> {
             init_reaper: create.init_reaper,
             awaits_start,
         })
+    }
+}
+
+/// What would otherwise be left out in silence.
+fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
+    let listener = linux
+        .seccomp
+        .as_ref()
+        .is_some_and(|profile| !profile.listener_path.is_empty());
+    let asked = [
+        ("linux.netDevices", !linux.net_devices.is_empty()),
+        ("linux.intelRdt", linux.intel_rdt.is_some()),
+        ("linux.mountLabel", !linux.mount_label.is_empty()),
+        ("linux.seccomp.listenerPath", listener),
+    ];
+    match asked.into_iter().find(|(_, is_asked)| *is_asked) {
+        Some((member, _)) => Err(Error::Unsupported { member }),
+        None => Ok(()),
     }
 }
 

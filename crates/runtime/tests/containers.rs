@@ -2,6 +2,11 @@
 //!
 //! Needs root and a static busybox; without them it says so and passes.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a test runner of its own says what it runs"
+)]
+
 #[path = "containers/confinement.rs"]
 mod confinement;
 #[path = "containers/errors.rs"]

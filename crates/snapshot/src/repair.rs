@@ -30,9 +30,8 @@ impl Store {
                 }
                 match name.parse::<u64>() {
                     Ok(n) if n.to_string() == name => {
-                        if !self.load(&mut state, n)? {
-                            lost.push(name);
-                        }
+                        let is_whole = self.load(&mut state, n)?;
+                        lost.extend((!is_whole).then_some(name));
                     }
                     _ if name.starts_with("draft-") || name.starts_with("trash-") => {
                         lost.push(name);

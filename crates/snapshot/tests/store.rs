@@ -418,14 +418,16 @@ fn a_deep_image_mounts() {
 fn the_thousandth_writable_layer_costs_what_the_first_did() {
     let (_dir, store) = store();
     layer(&store, "c", None, &["a"]);
+    // The fastest of many: what else the machine does meanwhile only adds.
     let time = |range: std::ops::Range<usize>| {
-        let start = std::time::Instant::now();
-        for n in range {
+        let one = |n: usize| {
+            let start = std::time::Instant::now();
             store
                 .create_writable(&n.to_string(), Some("c"), false)
                 .unwrap();
-        }
-        start.elapsed()
+            start.elapsed()
+        };
+        range.map(one).min().expect("a range that is not empty")
     };
     time(0..100); // warm
     let early = time(100..300);

@@ -62,14 +62,24 @@ pub fn set_blocked(set: Set) -> io::Result<Set> {
     Ok(Set(before))
 }
 
-/// Gives every signal its default action; ignored ones, too, which an exec would keep ignored. See sigaction(2).
+/// Gives every signal its default action; ignored ones, too, which an exec would keep ignored. See `rt_sigaction(2)`.
+///
+/// Past the C library, which keeps two signals for itself and would leave them ignored if our parent ignored them.
 pub fn reset_all() {
+    // The kernel's struct sigaction, four words on every 64-bit machine: no handler is the default action.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
-            continue;
-        }
-        // SAFETY: SIG_DFL runs no code of ours. The C library refuses its two own numbers, which nobody ignores.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the struct lives through the call, and its mask is of the size given; no code of ours is installed.
+        // Only SIGKILL and SIGSTOP are refused, and they are at their default already.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null::<u64>(),
+                SET_BYTES,
+            )
+        };
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn become_root() -> Step {
 /// Sets the limits. A hard limit above ours needs `CAP_SYS_RESOURCE`, which even root may lack.
 pub(super) fn set_limits(limits: &[(Resource, Rlimit, &str)]) -> Step {
     for (resource, limit, name) in limits {
-        match setrlimit(*resource, limit.clone()) {
+        match setrlimit(*resource, *limit) {
             Ok(()) => {}
             Err(Errno::PERM) => return Err(too_high(*resource, name)),
             Err(errno) => return Err(errno).tried(|| format!("error setting rlimit {name}")),

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_missing_working_folder_is_made", made_folder),
     ("a_limit_above_ours_is_told", limit),
     ("a_mount_that_fails_is_named", bad_mount),
+    ("what_is_not_built_is_refused", unsupported),
     ("nothing_is_left_of_a_failed_container", nothing_left),
 ];
 
@@ -130,6 +131,14 @@ fn bad_mount() {
             && text.contains("nonsense"),
         "{text}"
     );
+}
+
+fn unsupported() {
+    let mut bed = Bed::new(&["true"]);
+    bed.linux().net_devices = [("eth9".to_owned(), Default::default())].into();
+    let error = bed.run().expect_err("not built");
+    assert_eq!(fault::chain(&error), "linux.netDevices is not supported");
+    assert_eq!(error.kind(), fault::Kind::Unimplemented);
 }
 
 fn nothing_left() {

@@ -119,11 +119,13 @@ impl Actor {
         while !self.gone {
             let deadline = self.deadline();
             tokio::select! {
+                // What the shim has told comes first: a client that saw a stream end must find the exit code known.
+                biased;
+                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 command = self.inbox.commands.recv() => match command {
                     Some(command) => self.take(command).await,
                     None => break,
                 },
-                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 () = tokio::time::sleep_until(deadline) => self.on_time().await,
             }
         }

@@ -72,6 +72,14 @@ impl Client {
         self.finishing = true;
     }
 
+    /// Closes our end without ending the stream: whoever holds a second descriptor of it still has something to say.
+    pub(crate) fn leave(&mut self, poller: &mut Poller) {
+        if let Some(mut fd) = self.fd.take() {
+            poller.forget(&mut fd);
+        }
+        self.queue = Vec::new();
+    }
+
     /// Ends the connection now.
     pub(crate) fn hang_up(&mut self, poller: &mut Poller) {
         if let Some(mut fd) = self.fd.take() {
@@ -245,11 +253,11 @@ impl Shim {
         }
     }
 
-    /// The process will never be there.
+    /// The process will never be there. The daemon tells the client why, over its own descriptor, and ends the stream.
     pub(super) fn dismiss_waiting(&mut self, target: &Target) {
         for (wanted, mut client) in std::mem::take(&mut self.waiting) {
             if wanted == *target {
-                client.hang_up(&mut self.poller);
+                client.leave(&mut self.poller);
             } else {
                 self.waiting.push((wanted, client));
             }

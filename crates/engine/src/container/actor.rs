@@ -118,7 +118,10 @@ impl Actor {
     pub(crate) async fn run(mut self) {
         while !self.gone {
             let deadline = self.deadline();
+            // What the shim told before a client could ask is known before the question is answered.
             tokio::select! {
+                biased;
+                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 command = self.inbox.commands.recv() => match command {
                     Some(command) => {
                         self.catch_up().await;
@@ -126,7 +129,6 @@ impl Actor {
                     }
                     None => break,
                 },
-                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 () = tokio::time::sleep_until(deadline) => self.on_time().await,
             }
         }

@@ -72,14 +72,6 @@ impl Client {
         self.finishing = true;
     }
 
-    /// Closes our end without ending the stream: whoever holds a second descriptor of it still has something to say.
-    pub(crate) fn leave(&mut self, poller: &mut Poller) {
-        if let Some(mut fd) = self.fd.take() {
-            poller.forget(&mut fd);
-        }
-        self.queue = Vec::new();
-    }
-
     /// Ends the connection now.
     pub(crate) fn hang_up(&mut self, poller: &mut Poller) {
         if let Some(mut fd) = self.fd.take() {
@@ -87,6 +79,13 @@ impl Client {
             let _ = shutdown(&fd, Shutdown::Both);
         }
         self.queue = Vec::new();
+    }
+
+    /// Closes our descriptor, and leaves the connection to others who have one.
+    pub(crate) fn let_go(&mut self, poller: &mut Poller) {
+        if let Some(mut fd) = self.fd.take() {
+            poller.forget(&mut fd);
+        }
     }
 
     pub(crate) fn ask(&mut self, poller: &mut Poller, key: Key, process_takes_input: bool) {
@@ -253,11 +252,12 @@ impl Shim {
         }
     }
 
-    /// The process will never be there. The daemon tells the client why, over its own descriptor, and ends the stream.
+    /// The process will never be there. The streams are only let go: the daemon keeps a descriptor, tells its client why, and
+    /// ends them then.
     pub(super) fn dismiss_waiting(&mut self, target: &Target) {
         for (wanted, mut client) in std::mem::take(&mut self.waiting) {
             if wanted == *target {
-                client.leave(&mut self.poller);
+                client.let_go(&mut self.poller);
             } else {
                 self.waiting.push((wanted, client));
             }

@@ -426,6 +426,14 @@ fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
         .collect()
 }
 
+impl ImageQuery {
+    /// Whether a name of an image is to be shown: with `reference` filters, only those that match.
+    #[must_use]
+    pub fn shows(&self, reference: &Reference) -> bool {
+        self.filters.matches_any("reference", |pattern| matches_reference(pattern, reference))
+    }
+}
+
 /// A `reference=` pattern (`busy*`, `*/*:latest`) against a name, with or without its tag.
 fn matches_reference(pattern: &str, reference: &Reference) -> bool {
     let (full, bare) = (reference.familiar(), reference.familiar_name());

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use api::container::ContainerConfig;
 use oci::{Platform, Reference};
 use tokio::sync::mpsc;
 
@@ -32,7 +33,7 @@ pub struct Commit {
     /// Dockerfile instructions for its config.
     pub changes: Vec<String>,
     /// Replaces the container's config, field by field where set.
-    pub config: Option<api::container::ContainerConfig>,
+    pub config: Option<ContainerConfig>,
     /// Freeze the container meanwhile.
     pub pause: bool,
 }
@@ -113,7 +114,7 @@ impl Engine {
                 && since.is_none_or(|edge| created > edge)
                 && until.is_none_or(|edge| created < edge)
                 && filters.matches_labels("label", &labels)
-                && filters.excludes_labels("label!", &labels)
+                && filters.lacks_labels("label!", &labels)
                 && filters.matches_any("id", |id| {
                     image.id.to_string().starts_with(id) || image.id.short().starts_with(id)
                 })
@@ -325,7 +326,7 @@ fn commit_container(
     commit: Commit,
 ) -> Result<String> {
     use std::os::fd::AsFd;
-    let config = commit.config.as_ref().unwrap_or(&record.config);
+    let config = over(commit.config.as_ref(), &record.config);
     let command: Vec<&str> = [&record.config.entrypoint, &record.config.cmd]
         .into_iter()
         .flatten()
@@ -338,7 +339,7 @@ fn commit_container(
                 .parse()
                 .map_err(|_| Error::NotFound(format!("No such image: {}", record.image_id)))?,
         ),
-        execution: execution(config),
+        execution: execution(&config),
         changes: changes(&commit.changes)?,
         author: commit.author,
         comment: commit.comment,
@@ -358,8 +359,32 @@ fn commit_container(
     Ok(id)
 }
 
+/// The container's config with what the caller set in its place.
+fn over(asked: Option<&ContainerConfig>, own: &ContainerConfig) -> ContainerConfig {
+    let mut config = own.clone();
+    let Some(asked) = asked else { return config };
+    let nothing = ContainerConfig::default();
+    macro_rules! take {
+        ($($field:ident),*) => {$(
+            if asked.$field != nothing.$field {
+                config.$field = asked.$field.clone();
+            }
+        )*};
+    }
+    take!(
+        user, exposed_ports, cmd, healthcheck, volumes, working_dir, entrypoint, on_build, stop_signal,
+        stop_timeout, shell
+    );
+    let name = |v: &String| v.split_once('=').map_or(v.clone(), |(name, _)| name.to_owned());
+    let set: Vec<String> = asked.env.iter().map(name).collect();
+    config.env.retain(|v| !set.contains(&name(v)));
+    config.env.extend(asked.env.iter().cloned());
+    config.labels.extend(asked.labels.clone());
+    config
+}
+
 /// What a container runs with, as an image's config.
-fn execution(config: &api::container::ContainerConfig) -> oci::image::Execution {
+fn execution(config: &ContainerConfig) -> oci::image::Execution {
     oci::image::Execution {
         user: config.user.clone(),
         exposed_ports: config.exposed_ports.keys().cloned().collect(),
@@ -399,6 +424,14 @@ fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
                 })
         })
         .collect()
+}
+
+impl ImageQuery {
+    /// Whether a name of an image is to be shown: with `reference` filters, only those that match.
+    #[must_use]
+    pub fn shows(&self, reference: &Reference) -> bool {
+        self.filters.matches_any("reference", |pattern| matches_reference(pattern, reference))
+    }
 }
 
 /// A `reference=` pattern (`busy*`, `*/*:latest`) against a name, with or without its tag.

@@ -214,8 +214,11 @@ pub fn main() -> ExitCode {
     if packet::send(socket.as_fd(), b"ready", None).is_err() {
         return ExitCode::FAILURE;
     }
+    settle_signals();
     // Shims that end are buried by the kernel.
     sys::signal::ignore(SIGCHLD);
+    // Looked at once: every shim inherits the answer.
+    let _ = cgroup::host();
     loop {
         match packet::receive(socket.as_fd()) {
             Ok(Some((bytes, control))) => {
@@ -224,7 +227,7 @@ pub fn main() -> ExitCode {
                 };
                 // Only the new shim comes here.
                 drop(socket);
-                settle_signals();
+                sys::signal::reset(SIGCHLD);
                 return service::main(&run_dir, control);
             }
             Ok(None) | Err(_) => return ExitCode::SUCCESS,
@@ -232,8 +235,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The shim waits for its children itself, sees a closed pipe as an error, and does not end because somebody ends the
-/// daemon's group or closes its terminal: it owes the container's exit status. The runtime resets all this for programs.
+/// What spawner and shims do with signals, whatever the daemon was started with: a closed pipe is an error, and nobody ends
+/// because somebody ends the daemon's group or closes its terminal, since a shim owes the container's exit status. The
+/// runtime resets all this for programs.
 fn settle_signals() {
     sys::signal::reset_all();
     for signal in [SIGHUP, SIGINT, SIGPIPE, SIGTERM] {

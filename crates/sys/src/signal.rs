@@ -66,21 +66,24 @@ pub fn set_blocked(set: Set) -> io::Result<Set> {
 ///
 /// Past the C library, which keeps two signals for itself and would leave them ignored if our parent ignored them.
 pub fn reset_all() {
+    (1..=64).for_each(reset);
+}
+
+/// Gives one signal its default action, as [`reset_all`] does.
+pub fn reset(signal: i32) {
     // The kernel's struct sigaction, four words on every 64-bit machine: no handler is the default action.
     let default = [0u64; 4];
-    for signal in 1..=64 {
-        // SAFETY: the struct lives through the call, and its mask is of the size given; no code of ours is installed.
-        // Only SIGKILL and SIGSTOP are refused, and they are at their default already.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                default.as_ptr(),
-                std::ptr::null::<u64>(),
-                SET_BYTES,
-            )
-        };
-    }
+    // SAFETY: the struct lives through the call, and its mask is of the size given; no code of ours is installed.
+    // Only SIGKILL and SIGSTOP are refused, and they are at their default already.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            default.as_ptr(),
+            std::ptr::null::<u64>(),
+            SET_BYTES,
+        )
+    };
 }
 
 /// Makes a signal ignored. See sigaction(2).

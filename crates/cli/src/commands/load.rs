@@ -1,6 +1,6 @@
 //! `load`: images from an archive.
 
-use std::{fs::File, io};
+use std::{fs::File, io, os::fd::AsFd, thread};
 
 use client::{Payload, Query, Request};
 use serde_json::Value;
@@ -16,7 +16,7 @@ const FLAGS: &[Flag] = &[
     flag(
         "input",
         Kind::String,
-        "Read from this file instead of STDIN",
+        "Read from this file or folder (an OCI layout) instead of STDIN",
     )
     .short('i'),
     flag(
@@ -38,6 +38,16 @@ pub(super) static COMMAND: Command = Command {
     run: |cli, matches| Box::pin(run(cli, matches)),
 };
 
+/// A folder (an OCI layout) as the archive that the daemon takes, packed while it is read.
+fn packed(folder: File) -> io::Result<Box<dyn io::Read + Send>> {
+    let (reader, writer) = io::pipe()?;
+    thread::Builder::new().spawn(move || {
+        // A failure cuts the archive short, which the daemon refuses.
+        archive::pack(folder.as_fd(), &archive::PackOptions::default(), writer)
+    })?;
+    Ok(Box::new(reader))
+}
+
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let input = matches.text("input");
     let reader: Box<dyn io::Read + Send> = if input.is_empty() {
@@ -48,9 +58,14 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         }
         Box::new(io::stdin())
     } else {
-        let file = File::open(input)
-            .map_err(|error| Failure::new(format!("open {input}: {}", go_io_error(&error))))?;
-        Box::new(file)
+        let failed =
+            |error: io::Error| Failure::new(format!("open {input}: {}", go_io_error(&error)));
+        let file = File::open(input).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            packed(file).map_err(failed)?
+        } else {
+            Box::new(file)
+        }
     };
     let mut query = Query::new().with("quiet", "1");
     if let Some(platform) = save::platform(matches.text("platform")) {

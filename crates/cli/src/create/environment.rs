@@ -74,7 +74,8 @@ fn lines(file: &str) -> Result<Vec<String>, String> {
 pub(super) fn labels(matches: &Matches) -> Result<Vec<(String, String)>, String> {
     let mut entries = Vec::new();
     for file in matches.list("label-file") {
-        entries.extend(lines(file)?);
+        // In a file, a name without a value is no label, as in docker.
+        entries.extend(lines(file)?.into_iter().filter(|line| line.contains('=')));
     }
     entries.extend(matches.list("label").iter().cloned());
     Ok(entries

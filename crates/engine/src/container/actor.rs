@@ -118,14 +118,26 @@ impl Actor {
     pub(crate) async fn run(mut self) {
         while !self.gone {
             let deadline = self.deadline();
+            // What the shim told before a client could ask is known before the question is answered.
             tokio::select! {
+                biased;
+                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 command = self.inbox.commands.recv() => match command {
-                    Some(command) => self.take(command).await,
+                    Some(command) => {
+                        self.catch_up().await;
+                        self.take(command).await;
+                    }
                     None => break,
                 },
-                event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 () = tokio::time::sleep_until(deadline) => self.on_time().await,
             }
+        }
+    }
+
+    /// Hears what the shim has told already: a client that saw its exec's stream end must find the exit code known.
+    async fn catch_up(&mut self) {
+        while let Some(event) = self.shim.as_ref().and_then(Control::try_recv) {
+            self.hear(event).await;
         }
     }
 

@@ -39,4 +39,12 @@ impl Control {
         let recv = || shim::client::recv_event(self.socket.as_fd());
         self.socket.async_io(Interest::READABLE, recv).await
     }
+
+    /// An event that is there already, without waiting for the runtime to notice it.
+    pub(crate) fn try_recv(&self) -> Option<io::Result<Option<Event>>> {
+        match shim::client::recv_event(self.socket.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            told => Some(told),
+        }
+    }
 }

@@ -55,7 +55,7 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
             "no image specified: name one, such as hello".into(),
         ));
     }
-    let image = shared.images.obtain(&new.config.image)?;
+    let image = find_image(shared, &new.config.image)?;
     check_platform(new.platform.as_deref(), &image)?;
     merge(&mut new.config, &image.config.config);
     complete(&mut new.host, shared, &mut warnings)?;
@@ -342,6 +342,18 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
         ));
     }
     spec::check(host, &shared.host)
+}
+
+/// The image to start from; the built-in one appears here when it is asked for.
+fn find_image(shared: &Shared, text: &str) -> Result<Arc<image::Image>> {
+    let missing = match shared.images.obtain(text) {
+        Err(error @ image::Error::NotFound(_)) => error,
+        outcome => return Ok(outcome?),
+    };
+    match text.parse::<oci::Reference>() {
+        Ok(_) => Err(missing.into()),
+        Err(error) => Err(Error::Invalid(error.to_string())),
+    }
 }
 
 fn check_platform(asked: Option<&str>, image: &image::Image) -> Result<()> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::prepare;
 use super::record::Record;
@@ -46,16 +46,19 @@ impl Engine {
             blocking::run("log reading", move || Ok(logs::Reader::open(&log, query)?)).await?;
         let (send, entries) = mpsc::channel(BACKLOG);
         let mut watch = handle.watch();
+        let (done, mut is_done) = oneshot::channel::<()>();
         if let Some(canceller) = reader.canceller() {
             let leaving = send.clone();
-            // Wakes the reader when nobody listens any more, and when the container ends.
+            // Wakes the reader when the container changes, and ends it when nobody listens any more.
             tokio::spawn(async move {
                 loop {
                     tokio::select! {
                         () = leaving.closed() => { canceller.cancel(); break }
-                        changed = watch.changed() => {
-                            canceller.wake();
-                            if changed.is_err() { leaving.closed().await; canceller.cancel(); break }
+                        _ = &mut is_done => break,
+                        changed = watch.changed() => match changed {
+                            Ok(()) => canceller.wake(),
+                            // The container is removed: there is nothing to follow.
+                            Err(_) => { canceller.cancel(); break }
                         }
                     }
                 }
@@ -63,6 +66,7 @@ impl Engine {
         }
         let ended = move || !handle.view().record.state.is_running();
         tokio::task::spawn_blocking(move || {
+            let _done = done;
             let read = reader.drain(ended, |entry| match send.blocking_send(Ok(entry.clone())) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),

@@ -62,15 +62,16 @@ pub(crate) fn exec_process(
     own_capabilities: &[String],
     hostname: &str,
 ) -> Result<Process> {
-    let security = Security::parse(&record.host)?;
     let mut env = record.config.env.clone();
     env.extend(config.env.iter().cloned());
     let host = HostConfig {
         privileged: record.host.privileged || config.privileged,
         cap_add: record.host.cap_add.clone(),
         cap_drop: record.host.cap_drop.clone(),
+        security_opt: record.host.security_opt.clone(),
         ..HostConfig::default()
     };
+    let security = Security::parse(&host)?;
     let cwd = if config.working_dir.is_empty() {
         &record.config.working_dir
     } else {

@@ -1,5 +1,6 @@
 //! Limits: from Docker's numbers to the runtime spec's, refused early where they contradict each other.
 
+use std::collections::BTreeSet;
 use std::os::linux::fs::MetadataExt;
 
 use api::container::{Resources, ThrottleDevice};
@@ -168,6 +169,8 @@ fn check(asked: &Resources) -> Result<()> {
     if asked.cpu_quota > 0 && asked.cpu_quota < 1_000 {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)".into());
     }
+    available_set("CPUs", &asked.cpuset_cpus, "/sys/devices/system/cpu/online")?;
+    available_set("memory nodes", &asked.cpuset_mems, "/sys/devices/system/node/online")?;
     if asked.blkio_weight != 0 && !(10..=1000).contains(&asked.blkio_weight) {
         return refuse("Range of blkio weight is from 10 to 1000".into());
     }
@@ -178,6 +181,39 @@ fn check(asked: &Resources) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Refuses a cpuset that names what the machine does not have.
+fn available_set(what: &str, asked: &str, online: &str) -> Result<()> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(online).unwrap_or_else(|_| "0".into());
+    let wanted = numbers_of(asked)
+        .ok_or_else(|| Error::Invalid(format!("invalid value {asked} for cpuset {what}")))?;
+    let there = numbers_of(text.trim()).unwrap_or_default();
+    if wanted.is_subset(&there) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "requested {what} are not available - requested {asked}, available: {}",
+        text.trim()
+    )))
+}
+
+/// `0-2,7` as numbers; `None` for anything else.
+fn numbers_of(list: &str) -> Option<BTreeSet<u32>> {
+    let mut numbers = BTreeSet::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        // No machine has more; a range is not to fill the memory.
+        if first > last || last > 8191 {
+            return None;
+        }
+        numbers.extend(first..=last);
+    }
+    Some(numbers)
 }
 
 #[cfg(test)]
@@ -229,6 +265,18 @@ mod tests {
         ];
         for asked in refused {
             assert!(to_oci(&asked).is_err(), "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_cpuset_names_what_is_there() {
+        let asked = |cpus: &str| Resources {
+            cpuset_cpus: cpus.into(),
+            ..Resources::default()
+        };
+        assert!(to_oci(&asked("0")).is_ok());
+        for cpus in ["4000", "nonsense", "1-0", "0-99999999"] {
+            assert!(to_oci(&asked(cpus)).is_err(), "{cpus}");
         }
     }
 

@@ -81,6 +81,13 @@ impl Client {
         self.queue = Vec::new();
     }
 
+    /// Closes our descriptor, and leaves the connection to others who have one.
+    pub(crate) fn let_go(&mut self, poller: &mut Poller) {
+        if let Some(mut fd) = self.fd.take() {
+            poller.forget(&mut fd);
+        }
+    }
+
     pub(crate) fn ask(&mut self, poller: &mut Poller, key: Key, process_takes_input: bool) {
         let id = self.id;
         let mut interest = Ready::empty();
@@ -245,11 +252,12 @@ impl Shim {
         }
     }
 
-    /// The process will never be there.
+    /// The process will never be there. The streams are only let go: the daemon keeps a descriptor, tells its client why, and
+    /// ends them then.
     pub(super) fn dismiss_waiting(&mut self, target: &Target) {
         for (wanted, mut client) in std::mem::take(&mut self.waiting) {
             if wanted == *target {
-                client.hang_up(&mut self.poller);
+                client.let_go(&mut self.poller);
             } else {
                 self.waiting.push((wanted, client));
             }

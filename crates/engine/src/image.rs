@@ -114,7 +114,7 @@ impl Engine {
                 && since.is_none_or(|edge| created > edge)
                 && until.is_none_or(|edge| created < edge)
                 && filters.matches_labels("label", &labels)
-                && !filters.excludes_labels("label!", &labels)
+                && filters.lacks_labels("label!", &labels)
                 && filters.matches_any("id", |id| {
                     image.id.to_string().starts_with(id) || image.id.short().starts_with(id)
                 })

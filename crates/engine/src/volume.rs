@@ -51,7 +51,7 @@ impl Engine {
             }) && filters.matches_any("name", |name| volume.name.as_str().contains(name))
                 && filters.matches_any("driver", |driver| driver == "local")
                 && filters.matches_labels("label", &labels)
-                && !filters.excludes_labels("label!", &labels)
+                && filters.lacks_labels("label!", &labels)
         });
         list.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         Ok(list)
@@ -105,7 +105,7 @@ impl Engine {
                 let labels: ids::Labels = volume.labels.clone().into_iter().collect();
                 let wanted = (all || volume.is_anonymous())
                     && filters.matches_labels("label", &labels)
-                    && !filters.excludes_labels("label!", &labels)
+                    && filters.lacks_labels("label!", &labels)
                     && shared.volume_users(volume.name.as_str()).is_empty();
                 if !wanted {
                     continue;

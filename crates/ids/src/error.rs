@@ -15,17 +15,6 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A name a volume cannot have.
-    #[error(
-        "{name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
-    )]
-    VolumeName {
-        /// The name.
-        name: String,
-    },
-    /// A volume name of one character.
-    #[error("volume name is too short, names should be at least two alphanumeric characters")]
-    VolumeNameTooShort,
     /// A filter this list does not have.
     #[error("invalid filter '{key}'")]
     UnknownFilter {

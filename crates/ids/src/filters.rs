@@ -67,10 +67,10 @@ impl Filters {
         self.get(key).all(|wanted| has_label(labels, wanted))
     }
 
-    /// Whether one of the values of the key (such as `label!`) is among the labels, so that they are not wanted.
+    /// Whether *none* of the values of the key (such as `label!`) is among the labels.
     #[must_use]
-    pub fn excludes_labels(&self, key: &str, labels: &Labels) -> bool {
-        self.get(key).any(|unwanted| has_label(labels, unwanted))
+    pub fn lacks_labels(&self, key: &str, labels: &Labels) -> bool {
+        !self.get(key).any(|unwanted| has_label(labels, unwanted))
     }
 
     /// A yes-or-no filter; `default` when it is not given.
@@ -197,9 +197,9 @@ mod tests {
         };
         assert!(filters.matches_labels("label", &labels(&[("x", "9"), ("y", "1")])));
         assert!(!filters.matches_labels("label", &labels(&[("x", "9"), ("y", "2")])));
-        assert!(filters.excludes_labels("label", &labels(&[("x", "9")])));
-        assert!(!filters.excludes_labels("label", &labels(&[("z", "9")])));
-        assert!(!filters.excludes_labels("label!", &labels(&[("x", "9")])));
+        assert!(!filters.lacks_labels("label", &labels(&[("x", "9")])));
+        assert!(filters.lacks_labels("label", &labels(&[("z", "9")])));
+        assert!(filters.lacks_labels("label!", &labels(&[("x", "9")])));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod petname;
 pub use error::Error;
 pub use filters::Filters;
 pub use id::{ContainerId, ExecId, NetworkId};
-pub use name::{ContainerName, VolumeName};
+pub use name::ContainerName;
 pub use petname::random_name;
 
 /// Key-value facts that users hang on things.

@@ -1,4 +1,4 @@
-//! Names that users give to containers and volumes.
+//! Names that users give to containers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,66 +43,36 @@ impl FromStr for ContainerName {
     }
 }
 
-/// A volume's name; at least two characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct VolumeName(String);
+impl fmt::Display for ContainerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
-impl VolumeName {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+impl AsRef<str> for ContainerName {
+    fn as_ref(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for VolumeName {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        if text.len() == 1 {
-            Err(Error::VolumeNameTooShort)
-        } else if text.len() <= 255 && is_name(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Error::VolumeName {
-                name: text.to_owned(),
-            })
-        }
+impl std::borrow::Borrow<str> for ContainerName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
-macro_rules! text {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
-        impl std::borrow::Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-        impl TryFrom<String> for $name {
-            type Error = Error;
-            fn try_from(text: String) -> Result<Self, Error> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.0
-            }
-        }
-    };
+impl TryFrom<String> for ContainerName {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
 }
-text!(ContainerName);
-text!(VolumeName);
+
+impl From<ContainerName> for String {
+    fn from(name: ContainerName) -> String {
+        name.0
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -123,13 +93,5 @@ mod tests {
                 .to_string(),
             "Invalid container name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
         );
-    }
-
-    #[test]
-    fn a_volume_name_is_never_a_path() {
-        assert!("data_1".parse::<VolumeName>().is_ok());
-        for bad in ["", ".", "..", "a/b", "/a", "a", &"x".repeat(256)] {
-            assert!(bad.parse::<VolumeName>().is_err(), "{bad}");
-        }
     }
 }

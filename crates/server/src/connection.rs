@@ -81,6 +81,8 @@ where
     let connection = http1::Builder::new()
         // Clients may end their input and still read: `docker run -i < file` does.
         .half_close(true)
+        // As Go writes them: scripts look for `Api-Version`.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);

@@ -164,10 +164,10 @@ async fn carry_input(mut body: Incoming, mut input: OwnedWriteHalf) {
         return input.forget();
     }
     while let Some(Ok(frame)) = body.frame().await {
-        if let Some(data) = frame.data_ref() {
-            if input.write_all(data).await.is_err() {
-                return;
-            }
+        if let Some(data) = frame.data_ref()
+            && input.write_all(data).await.is_err()
+        {
+            return;
         }
     }
 }

@@ -41,7 +41,7 @@ impl Problem {
     }
 
     pub(crate) fn into_reply(self) -> Reply {
-        if self.status.is_server_error() {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(
                 status = self.status.as_u16(),
                 message = self.message,

@@ -12,6 +12,11 @@ pub(crate) fn rfc3339(unix_nanos: i64) -> String {
     if unix_nanos == 0 {
         return NEVER.to_owned();
     }
+    instant(unix_nanos)
+}
+
+/// RFC 3339 of a time that may be the epoch itself.
+pub(crate) fn instant(unix_nanos: i64) -> String {
     Timestamp::from_nanosecond(unix_nanos.into())
         .expect("64 bits of nanoseconds stay within the years 1677 to 2262")
         .to_string()
@@ -53,6 +58,7 @@ mod tests {
     #[test]
     fn times_are_written_as_docker_writes_them() {
         assert_eq!(rfc3339(0), NEVER);
+        assert_eq!(instant(0), "1970-01-01T00:00:00Z");
         assert_eq!(
             rfc3339(1_795_218_942_143_208_229),
             "2026-11-20T23:55:42.143208229Z"

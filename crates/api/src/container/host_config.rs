@@ -148,7 +148,6 @@ wire! {
         /// Memory nodes allowed.
         pub cpuset_mems: String,
         /// Host devices to give.
-        #[serde(serialize_with = "crate::wire::null")]
         pub devices: Vec<DeviceMapping>,
         /// Rules in the form `c 13:* rwm`.
         #[serde(serialize_with = "crate::wire::null")]

@@ -144,7 +144,7 @@ fn passes(view: &View, filters: &ids::Filters) -> bool {
             matches!(record.state, State::Exited { .. }) && code.parse() == Ok(record.exit_code)
         })
         && filters.matches_labels("label", &labels)
-        && !filters.excludes_labels("label!", &labels)
+        && filters.lacks_labels("label!", &labels)
         && filters.matches_any("health", |want| {
             view.health.as_ref().map_or("none", |h| h.status.name()) == want
         })

@@ -38,7 +38,7 @@ impl Engine {
             if !stands
                 || !until.includes(record.created_unix_nanos)
                 || !filters.matches_labels("label", &labels)
-                || filters.excludes_labels("label!", &labels)
+                || !filters.lacks_labels("label!", &labels)
             {
                 continue;
             }

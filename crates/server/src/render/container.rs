@@ -5,7 +5,7 @@ use std::path::Path;
 use api::container::list::{SummaryHostConfig, SummaryNetworks};
 use api::container::{
     ContainerInspect, ContainerState, ContainerSummary, GraphDriver, Health, HealthResult,
-    MountPoint,
+    HostConfig, LogConfig, MountPoint,
 };
 use engine::container::{MountKind, MountRecord, Record, Size, View};
 use lifecycle::{State, UnixNanos};
@@ -45,7 +45,7 @@ pub(crate) fn inspect(view: &View, size: Option<Size>, root: &Path) -> Container
         driver: DRIVER.into(),
         platform: "linux".into(),
         exec_ids: view.execs.clone(),
-        host_config: Some(record.host.clone()),
+        host_config: Some(host_config(record)),
         graph_driver: GraphDriver {
             name: DRIVER.into(),
             ..GraphDriver::default()
@@ -59,6 +59,17 @@ pub(crate) fn inspect(view: &View, size: Option<Size>, root: &Path) -> Container
             is_up(&record.state),
         )),
         ..ContainerInspect::default()
+    }
+}
+
+/// The host's part as it took effect: with the log driver that was chosen.
+fn host_config(record: &Record) -> HostConfig {
+    HostConfig {
+        log_config: LogConfig {
+            driver: record.log_driver.clone(),
+            config: record.log_options.clone(),
+        },
+        ..record.host.clone()
     }
 }
 
@@ -187,4 +198,163 @@ fn mount(mount: &MountRecord) -> MountPoint {
 /// Sizes on the wire are signed.
 pub(crate) fn bytes(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const INSPECT: &str = include_str!("../../testdata/dockerd-20.10-inspect.json");
+    const LIST: &str = include_str!("../../testdata/dockerd-20.10-list.json");
+
+    /// The container that dockerd was asked about, as we would keep it.
+    fn view(docker: &Value) -> View {
+        let record = json!({
+            "version": 1, "id": docker["Id"], "name": "aa", "created_unix_nanos": 1_795_218_953_692_026_371_i64,
+            "image_id": docker["Image"], "chain": null, "platform": "linux",
+            "config": docker["Config"], "host": docker["HostConfig"], "networking": {}, "mounts": [],
+            "log_driver": "json-file", "log_options": {},
+            "state": {"status": "running", "pid": 29546, "since": 1_795_218_953_936_110_786_i64, "stopping": false},
+            "backoff": {"count": 0, "pause": {"secs": 0, "nanos": 0}},
+            "started_unix_nanos": 1_795_218_953_936_110_786_i64, "finished_unix_nanos": 0, "exit_code": 0, "error": "",
+        });
+        let record: Record = serde_json::from_value(record).expect("a record");
+        View {
+            record: Arc::new(record),
+            health: None,
+            execs: vec!["4c77".into()],
+        }
+    }
+
+    /// Every key with the kind of its value: `/State/Pid number`.
+    fn shape(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "list",
+            Value::Object(fields) => {
+                fields
+                    .iter()
+                    .for_each(|(key, value)| shape(value, &format!("{path}/{key}"), into));
+                "object"
+            }
+        };
+        into.insert(format!("{path} {kind}"));
+    }
+
+    /// What only docker has, and what only we have.
+    fn differences(docker: &Value, ours: &Value) -> (Vec<String>, Vec<String>) {
+        let shapes = [docker, ours].map(|value| {
+            let mut all = BTreeSet::new();
+            shape(value, "", &mut all);
+            all
+        });
+        let only = |a: usize, b: usize| shapes[a].difference(&shapes[b]).cloned().collect();
+        (only(0, 1), only(1, 0))
+    }
+
+    #[test]
+    fn inspect_has_dockers_fields_and_kinds() {
+        let docker: Value = serde_json::from_str(INSPECT).expect("dockerd's answer");
+        let ours = inspect(&view(&docker), None, Path::new("/var/lib/docker/data"));
+        let ours = serde_json::to_value(ours).expect("serialisable");
+        let (missing, more) = differences(&docker, &ours);
+        assert_eq!(
+            missing,
+            [
+                // Overlay folders: ours are mounted per container and have no host path worth telling.
+                "/GraphDriver/Data object",
+                "/GraphDriver/Data/LowerDir string",
+                "/GraphDriver/Data/MergedDir string",
+                "/GraphDriver/Data/UpperDir string",
+                "/GraphDriver/Data/WorkDir string",
+                // Gone from Docker since.
+                "/HostConfig/KernelMemory number",
+                "/HostConfig/KernelMemoryTCP number",
+            ]
+        );
+        assert_eq!(
+            more,
+            [
+                "/GraphDriver/Data null",
+                // New in Docker since.
+                "/NetworkSettings/Networks/none/DNSNames null",
+                "/NetworkSettings/Networks/none/GwPriority number",
+            ]
+        );
+        for key in [
+            "Id",
+            "Created",
+            "Path",
+            "Args",
+            "State",
+            "Image",
+            "LogPath",
+            "HostsPath",
+            "Name",
+            "Config",
+        ] {
+            assert_eq!(ours[key], docker[key], "{key}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_dockers_fields_and_kinds() {
+        let inspected: Value = serde_json::from_str(INSPECT).expect("dockerd's answer");
+        let list: Value = serde_json::from_str(LIST).expect("dockerd's answer");
+        let docker = &list[1];
+        let size = Size {
+            writable_bytes: 0,
+            root_bytes: 1_982_291,
+        };
+        let row = summary(
+            &view(&inspected),
+            "bb:1".into(),
+            Some(size),
+            1_795_218_954_000_000_000,
+        );
+        let ours = serde_json::to_value(row).expect("serialisable");
+        let (missing, more) = differences(docker, &ours);
+        assert_eq!(missing, [""; 0]);
+        assert_eq!(
+            more,
+            [
+                "/NetworkSettings/Networks/none/DNSNames null",
+                "/NetworkSettings/Networks/none/GwPriority number",
+            ]
+        );
+        for key in [
+            "Id",
+            "Names",
+            "Image",
+            "ImageID",
+            "Command",
+            "Created",
+            "SizeRootFs",
+            "State",
+            "Status",
+        ] {
+            assert_eq!(ours[key], docker[key], "{key}");
+        }
+    }
+
+    #[test]
+    fn arguments_with_spaces_stand_in_quotes() {
+        let mut docker: Value = serde_json::from_str(INSPECT).expect("dockerd's answer");
+        docker["Config"]["Entrypoint"] = json!(["sh", "-c"]);
+        docker["Config"]["Cmd"] = json!(["exit 3"]);
+        let view = view(&docker);
+        assert_eq!(command_line(&view.record), "sh -c 'exit 3'");
+        assert_eq!(
+            command(&view.record),
+            ("sh".into(), vec!["-c".into(), "exit 3".into()])
+        );
+    }
 }

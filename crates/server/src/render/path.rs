@@ -9,7 +9,7 @@ pub(crate) fn stat(found: &PathStat) -> Wire {
         name: found.name.clone(),
         size: found.size,
         mode: go_mode(found.mode),
-        mtime: crate::when::rfc3339(found.modified_unix_nanos),
+        mtime: crate::when::instant(found.modified_unix_nanos),
         link_target: found.link_target.clone(),
     }
 }

@@ -177,9 +177,6 @@ impl Actor {
             && let Phase::Starting(Some(reply)) =
                 std::mem::replace(&mut exec.phase, Phase::Ended { code })
         {
-            let message = format!(
-                "OCI runtime exec failed: exec failed: unable to start container process: {message}"
-            );
             answer(reply, Err(Error::Start { code, message }));
         }
         self.probe_ended(id, code).await;

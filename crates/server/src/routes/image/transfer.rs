@@ -61,20 +61,14 @@ fn line(event: &LoadEvent, quiet: bool) -> Option<Progress> {
 /// Docker's bar: `[=====>     ]  1.2MB/3.4MB`.
 fn bar(current: u64, total: u64) -> String {
     const WIDTH: u64 = 50;
-    let filled = if total == 0 {
-        WIDTH
-    } else {
-        (current.min(total) * WIDTH) / total
-    };
+    let filled = (current.min(total) * WIDTH)
+        .checked_div(total)
+        .unwrap_or(WIDTH);
     let filled = usize::try_from(filled).expect("at most 50");
-    let (arrow, rest) = if filled < 50 {
-        (">", 49 - filled)
-    } else {
-        (">", 0)
-    };
+    let rest = 49_usize.saturating_sub(filled);
     let line = "=".repeat(filled);
     format!(
-        "[{line}{arrow}{}] {:>8}/{}",
+        "[{line}>{}] {:>8}/{}",
         " ".repeat(rest),
         size(current),
         size(total)

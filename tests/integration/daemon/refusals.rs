@@ -50,7 +50,10 @@ fn a_full_disk_is_told_and_leaves_no_half_image() {
         let output = engine.cli("import - big").with_input(&big);
         assert_ne!(output.code, 0);
         assert!(
-            output.error().contains("no space left on device"),
+            output
+                .error()
+                .to_lowercase()
+                .contains("no space left on device"),
             "{}",
             output.error()
         );

@@ -53,10 +53,11 @@ async fn list(call: Call) -> Result {
         filters.add("reference", name);
     }
     let count_shared = call.query.flag("shared-size");
-    let found = call.engine.images(&ImageQuery {
+    let query = ImageQuery {
         all: call.query.flag("all"),
         filters,
-    })?;
+    };
+    let found = call.engine.images(&query)?;
     let shared = match count_shared {
         true => Some(call.engine.disk_usage().await?.images),
         false => None,
@@ -65,6 +66,7 @@ async fn list(call: Call) -> Result {
         .iter()
         .map(|image| {
             let mut row = render::image::summary(image, call.version);
+            row.repo_tags = call.engine.tags_shown(image, &query);
             if let Some(usage) = &shared {
                 row.shared_size = render::image::shared(image, usage);
             }

@@ -34,7 +34,6 @@ impl Control {
         self.socket.async_io(Interest::WRITABLE, send).await
     }
 
-
     /// The next event; `None` when the shim has gone. Cancelling it loses nothing.
     pub(crate) async fn recv(&self) -> io::Result<Option<Event>> {
         let recv = || shim::client::recv_event(self.socket.as_fd());

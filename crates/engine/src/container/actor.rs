@@ -34,7 +34,6 @@ use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
 use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
-use super::signal;
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};

@@ -81,7 +81,8 @@ impl Actor {
         let cgroup = self.shared.cgroup_of(&self.record);
         blocking::run("container pause", move || {
             let group = cgroup::Group::open(&cgroup)?;
-            Ok(if on { group.freeze()? } else { group.thaw()? })
+            let done = if on { group.freeze() } else { group.thaw() };
+            Ok(done?)
         })
         .await
     }

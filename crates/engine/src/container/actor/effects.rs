@@ -73,6 +73,7 @@ impl Actor {
                     [("exitCode", code.to_string()), ("execDuration", seconds)],
                 );
             }
+            Announcement::Oom if self.oom_told => {}
             _ => self.tell(name, []),
         }
     }

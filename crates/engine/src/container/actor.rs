@@ -69,6 +69,8 @@ pub(crate) struct Actor {
     stop: stop::Plan,
     /// When the stop signal turns into SIGKILL.
     kill_at: Option<Instant>,
+    /// `oom` was told while this run went on.
+    oom_told: bool,
     /// When the restart policy starts it again.
     restart_at: Option<Instant>,
     /// Remove anonymous volumes with it.
@@ -106,6 +108,7 @@ impl Actor {
             health,
             stop: stop::Plan::default(),
             kill_at: None,
+            oom_told: false,
             restart_at: None,
             with_volumes: false,
             gone: false,
@@ -196,6 +199,10 @@ impl Actor {
                 if by_keys {
                     self.tell("detach", []);
                 }
+            }
+            Ok(Some(ShimEvent::Oom)) => {
+                self.oom_told = true;
+                self.tell("oom", []);
             }
             Ok(Some(ShimEvent::LogFailed { message })) => {
                 tracing::error!(container = %self.record.id, message, "the log cannot be written");

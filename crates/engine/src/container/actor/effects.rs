@@ -73,6 +73,7 @@ impl Actor {
                 );
             }
             Announcement::Stop if !self.stop.is_asked => {}
+            Announcement::Oom if self.oom_told => {}
             _ => self.tell(name, []),
         }
     }

@@ -272,7 +272,8 @@ fn complete(host: &mut HostConfig, shared: &Shared, warnings: &mut Vec<String>) 
         }
         "none" | "host" => {}
         other if other.starts_with("container:") => {}
-        other => return Err(Error::NotFound(format!("network {other} not found"))),
+        // Not "not found": docker's client would take that for the image and try to pull it.
+        other => return Err(Error::Invalid(format!("network {other} not found"))),
     }
     if host.resources.oom_kill_disable == Some(true) && host.resources.memory == 0 {
         warnings.push("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.".into());

@@ -260,6 +260,8 @@ impl Shim {
             }
             Target::Init => self.tell_container_end(),
         }
+        // Before the streams end: a client that asks for the exit code right after must find it known.
+        self.daemon.flush();
     }
 
     fn tell_container_end(&mut self) {

@@ -19,7 +19,7 @@ mod stop;
 
 pub(in crate::container) use exit::UNSEEN;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,6 @@ use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
 use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
-use super::signal;
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -220,7 +219,7 @@ impl Actor {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.kill_at) {
             self.kill_at = None;
-            self.signal(signal::KILL, true).await;
+            self.kill_all().await;
         }
         if due(self.restart_at) {
             self.restart_at = None;
@@ -294,12 +293,7 @@ impl Actor {
         action: &str,
         extra: [(&str, String); N],
     ) {
-        let mut attributes: BTreeMap<String, String> = self.record.config.labels.clone();
-        attributes.insert("image".into(), self.record.config.image.clone());
-        attributes.insert("name".into(), self.record.name.clone());
-        attributes.extend(extra.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        self.shared
-            .tell("container", action, &self.record.id, attributes);
+        self.shared.tell_of(&self.record, action, extra);
     }
 
     fn folder(&self) -> PathBuf {

@@ -44,6 +44,7 @@ impl Actor {
         {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "exit out of order");
         }
+        self.stop = super::stop::Plan::default();
         self.publish();
         self.answer_waits(&[WaitCondition::NotRunning, WaitCondition::NextExit], None);
         let goes = self.record.host.auto_remove;

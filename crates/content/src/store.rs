@@ -193,9 +193,10 @@ impl Store {
 
     fn prepare(&self) -> io::Result<()> {
         make_private(&self.root)?;
-        match fs::remove_dir_all(self.root.join(DRAFTS)) {
+        let drafts = self.root.join(DRAFTS);
+        match fs::remove_dir_all(&drafts) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+            _ => make_private(&drafts),
         }
     }
 }
@@ -335,6 +336,9 @@ mod tests {
             1
         );
         Store::open(&root.0).unwrap();
-        assert!(!root.0.join("blobs/drafts").exists());
+        assert_eq!(
+            fs::read_dir(root.0.join("blobs/drafts")).unwrap().count(),
+            0
+        );
     }
 }

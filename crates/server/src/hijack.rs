@@ -4,10 +4,11 @@
 //! already read. A client that does not ask gets 200 and the bytes as an ordinary body, carried through a socket pair.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::upgrade::Upgraded;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -73,11 +74,17 @@ where
     match asked {
         Some(protocol) if protocol.eq_ignore_ascii_case("tcp") => {
             let upgrade = hyper::upgrade::on(&mut request);
+            let pause = pause_of(&request);
             tokio::spawn(async move {
                 // Docker clients send no body with an upgrade but exec's JSON, which has been read.
                 drop(request);
                 match upgrade.await.map(raw) {
-                    Ok(Ok(raw)) => serve(raw).await,
+                    Ok(Ok(raw)) => {
+                        if !pause.is_zero() {
+                            tokio::time::sleep(pause).await;
+                        }
+                        serve(raw).await;
+                    }
                     Ok(Err(error)) => tracing::warn!(%error, "take over a client's stream"),
                     Err(error) => {
                         tracing::debug!(%error, "the client left before its stream was taken over")
@@ -94,6 +101,19 @@ where
             "cannot upgrade to {protocol:?}: only \"tcp\""
         ))),
         None => carried(request, gone, content, serve),
+    }
+}
+
+/// docker-py reads the head through a buffer and the stream past it: what arrives together with the head is lost to it.
+/// dockerd is slow enough for that never to show. Unnecessary once docker-py reads its buffer first.
+fn pause_of(request: &Request<Incoming>) -> Duration {
+    let agent = request
+        .headers()
+        .get(USER_AGENT)
+        .and_then(|v| v.to_str().ok());
+    match agent {
+        Some(agent) if agent.contains("python") => Duration::from_millis(20),
+        _ => Duration::ZERO,
     }
 }
 

@@ -250,10 +250,14 @@ impl Shim {
             client.finish();
         }
         match process.target.clone() {
-            Target::Exec(id) => self.daemon.send(&Event::ExecExited {
-                id,
-                code: ended.code,
-            }),
+            Target::Exec(id) => {
+                self.daemon.send(&Event::ExecExited {
+                    id,
+                    code: ended.code,
+                });
+                // Told before its clients see their streams end: they ask for the exit code next.
+                self.daemon.flush();
+            }
             Target::Init => self.tell_container_end(),
         }
         // Before the streams end: a client that asks for the exit code right after must find it known.

@@ -34,7 +34,6 @@ use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
 use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
-use super::signal;
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -123,11 +122,21 @@ impl Actor {
                 biased;
                 event = next_event(self.shim.as_ref()) => self.hear(event).await,
                 command = self.inbox.commands.recv() => match command {
-                    Some(command) => self.take(command).await,
+                    Some(command) => {
+                        self.catch_up().await;
+                        self.take(command).await;
+                    }
                     None => break,
                 },
                 () = tokio::time::sleep_until(deadline) => self.on_time().await,
             }
+        }
+    }
+
+    /// Hears what the shim has told already: a client that saw its exec's stream end must find the exit code known.
+    async fn catch_up(&mut self) {
+        while let Some(event) = self.shim.as_ref().and_then(Control::try_recv) {
+            self.hear(event).await;
         }
     }
 
@@ -168,18 +177,7 @@ impl Actor {
             } => {
                 answer(reply, self.exec_resize(id, height, width).await);
             }
-            Command::ExecInspect { id, reply } => {
-                self.catch_up().await;
-                answer(reply, self.exec_inspect(&id));
-            }
-        }
-    }
-
-    /// Hears what the shim has sent and the event loop has not noticed yet: the shim tells an exit before it ends the
-    /// client's stream, and the client asks for the exit code after that.
-    async fn catch_up(&mut self) {
-        while let Some(event) = self.shim.as_ref().and_then(Control::recv_now) {
-            self.hear(Ok(Some(event))).await;
+            Command::ExecInspect { id, reply } => answer(reply, self.exec_inspect(&id)),
         }
     }
 

@@ -34,14 +34,17 @@ impl Control {
         self.socket.async_io(Interest::WRITABLE, send).await
     }
 
-    /// An event that is there already, whether or not the event loop has noticed it.
-    pub(crate) fn recv_now(&self) -> Option<Event> {
-        shim::client::recv_event(self.socket.as_fd()).ok().flatten()
-    }
-
     /// The next event; `None` when the shim has gone. Cancelling it loses nothing.
     pub(crate) async fn recv(&self) -> io::Result<Option<Event>> {
         let recv = || shim::client::recv_event(self.socket.as_fd());
         self.socket.async_io(Interest::READABLE, recv).await
+    }
+
+    /// An event that is there already, without waiting for the runtime to notice it.
+    pub(crate) fn try_recv(&self) -> Option<io::Result<Option<Event>>> {
+        match shim::client::recv_event(self.socket.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            told => Some(told),
+        }
     }
 }

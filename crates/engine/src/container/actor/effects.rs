@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use super::Actor;
 use crate::blocking;
-use crate::container::signal;
 use crate::error::Result;
 
 impl Actor {

@@ -71,6 +71,8 @@ pub(crate) struct Actor {
     kill_at: Option<Instant>,
     /// `oom` was told while this run went on.
     oom_told: bool,
+    /// When we kill what a shim that does not answer should have killed.
+    force_at: Option<Instant>,
     /// When the restart policy starts it again.
     restart_at: Option<Instant>,
     /// Remove anonymous volumes with it.
@@ -109,6 +111,7 @@ impl Actor {
             stop: stop::Plan::default(),
             kill_at: None,
             oom_told: false,
+            force_at: None,
             restart_at: None,
             with_volumes: false,
             gone: false,
@@ -214,11 +217,16 @@ impl Actor {
 
     fn deadline(&self) -> Instant {
         let far = || Instant::now() + Duration::from_secs(86_400);
-        [self.kill_at, self.restart_at, self.health.next()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or_else(far)
+        [
+            self.kill_at,
+            self.force_at,
+            self.restart_at,
+            self.health.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_else(far)
     }
 
     async fn on_time(&mut self) {
@@ -227,6 +235,10 @@ impl Actor {
         if due(self.kill_at) {
             self.kill_at = None;
             self.kill_all().await;
+        }
+        if due(self.force_at) {
+            self.force_at = None;
+            self.kill_without_shim();
         }
         if due(self.restart_at) {
             self.restart_at = None;

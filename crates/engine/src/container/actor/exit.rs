@@ -22,6 +22,7 @@ impl Actor {
             let _ = shim.send(&Request::Forget, None).await;
         }
         self.kill_at = None;
+        self.force_at = None;
         self.forget_execs();
         self.attaches.clear();
         self.record.exit_code = exit.code;

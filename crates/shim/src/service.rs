@@ -264,6 +264,8 @@ impl Shim {
             }),
             Target::Init => self.tell_container_end(),
         }
+        // Before the clients see the end of their streams: what they then ask the daemon, it knows.
+        self.daemon.flush();
     }
 
     fn tell_container_end(&mut self) {

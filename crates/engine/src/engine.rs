@@ -171,7 +171,6 @@ impl Shared {
     }
 
     /// Nanoseconds since the epoch.
-    #[expect(clippy::unused_self, reason = "the one clock of the engine")]
     pub(crate) fn now(&self) -> i64 {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

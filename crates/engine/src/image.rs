@@ -134,7 +134,12 @@ impl Engine {
                 .filters
                 .matches_any("reference", |pattern| matches_reference(pattern, tag))
         };
-        image.tags.iter().filter(wanted).map(Reference::familiar).collect()
+        image
+            .tags
+            .iter()
+            .filter(wanted)
+            .map(Reference::familiar)
+            .collect()
     }
 
     /// How an image came to be, newest first.
@@ -403,10 +408,22 @@ fn over(asked: Option<&ContainerConfig>, own: &ContainerConfig) -> ContainerConf
         )*};
     }
     take!(
-        user, exposed_ports, cmd, healthcheck, volumes, working_dir, entrypoint, on_build, stop_signal,
-        stop_timeout, shell
+        user,
+        exposed_ports,
+        cmd,
+        healthcheck,
+        volumes,
+        working_dir,
+        entrypoint,
+        on_build,
+        stop_signal,
+        stop_timeout,
+        shell
     );
-    let name = |v: &String| v.split_once('=').map_or(v.clone(), |(name, _)| name.to_owned());
+    let name = |v: &String| {
+        v.split_once('=')
+            .map_or(v.clone(), |(name, _)| name.to_owned())
+    };
     let set: Vec<String> = asked.env.iter().map(name).collect();
     config.env.retain(|v| !set.contains(&name(v)));
     config.env.extend(asked.env.iter().cloned());
@@ -432,7 +449,6 @@ fn execution(config: &ContainerConfig) -> oci::image::Execution {
                 start_period: h.start_period,
                 start_interval: h.start_interval,
                 retries: h.retries,
-                ..oci::image::Healthcheck::default()
             }),
         volumes: config.volumes.keys().cloned().collect(),
         working_dir: config.working_dir.clone(),

@@ -52,7 +52,8 @@ fn the_init_of_ours_in_the_container_is_a_file_that_nobody_can_write() {
 fn a_program_that_is_our_own_binary_in_disguise_cannot_be_written_either() {
     let engine = testkit::engine();
     let before = state();
-    let script = "while :; do for exe in /proc/[0-9]*/exe; do : > $exe; done; done 2> /dev/null";
+    let script =
+        "while :; do for exe in /proc/[0-9]*/exe; do echo -n > $exe; done; done 2> /dev/null";
     let container = engine.cli_words([
         "run",
         "-d",
@@ -75,6 +76,11 @@ fn a_program_that_is_our_own_binary_in_disguise_cannot_be_written_either() {
                 .run(),
         );
     }
+    assert_eq!(
+        engine.inspect("sly")["State"]["Running"],
+        true,
+        "the attacker is at work"
+    );
     engine.ok("exec sly sh -c 'printf \"#!/proc/self/exe\\n\" > /bin/trap; chmod 755 /bin/trap'");
     for _ in 0..5 {
         drop(engine.cli("exec sly /bin/trap").run());

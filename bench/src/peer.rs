@@ -173,13 +173,20 @@ impl Peer {
             .args(words)
             .env("ESTIVA_HOST", self.host())
             .env("DOCKER_HOST", self.host())
-            .env("DOCKER_CONFIG", self.root.join("client"));
+            .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
+        if self.kind != Kind::Podman {
+            command.env("DOCKER_CONFIG", self.root.join("client"));
+        }
         command
     }
 
-    /// Runs a command that must succeed; gives its output.
+    /// Runs a command that must succeed; gives its output. Some work of some peers takes minutes: there is no deadline.
     pub(crate) fn ok(&self, line: &str) -> String {
-        command::run(&mut self.client(line), &[]).success()
+        let output = self.client(line).stdin(Stdio::null()).output();
+        let output = output.expect("the client can be started");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {line}: {error}", self.name);
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// How long a command takes that must succeed.

@@ -392,10 +392,22 @@ fn over(asked: Option<&ContainerConfig>, own: &ContainerConfig) -> ContainerConf
         )*};
     }
     take!(
-        user, exposed_ports, cmd, healthcheck, volumes, working_dir, entrypoint, on_build, stop_signal,
-        stop_timeout, shell
+        user,
+        exposed_ports,
+        cmd,
+        healthcheck,
+        volumes,
+        working_dir,
+        entrypoint,
+        on_build,
+        stop_signal,
+        stop_timeout,
+        shell
     );
-    let name = |v: &String| v.split_once('=').map_or(v.clone(), |(name, _)| name.to_owned());
+    let name = |v: &String| {
+        v.split_once('=')
+            .map_or(v.clone(), |(name, _)| name.to_owned())
+    };
     let set: Vec<String> = asked.env.iter().map(name).collect();
     config.env.retain(|v| !set.contains(&name(v)));
     config.env.extend(asked.env.iter().cloned());
@@ -458,7 +470,8 @@ impl ImageQuery {
     /// Whether a name of an image is to be shown: with `reference` filters, only those that match.
     #[must_use]
     pub fn shows(&self, reference: &Reference) -> bool {
-        self.filters.matches_any("reference", |pattern| matches_reference(pattern, reference))
+        self.filters
+            .matches_any("reference", |pattern| matches_reference(pattern, reference))
     }
 }
 

@@ -262,9 +262,7 @@ fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>)
     match host.network_mode.as_str() {
         "" | "default" => {
             host.network_mode = "default".into();
-            if !host.port_bindings.is_empty()
-                || (host.publish_all_ports && !exposed.is_empty())
-            {
+            if !host.port_bindings.is_empty() || (host.publish_all_ports && !exposed.is_empty()) {
                 return Err(Error::Unimplemented(
                     "publishing ports needs bridge networks, which this version does not have: use --network host".into(),
                 ));

@@ -170,7 +170,11 @@ fn check(asked: &Resources) -> Result<()> {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)".into());
     }
     available_set("CPUs", &asked.cpuset_cpus, "/sys/devices/system/cpu/online")?;
-    available_set("memory nodes", &asked.cpuset_mems, "/sys/devices/system/node/online")?;
+    available_set(
+        "memory nodes",
+        &asked.cpuset_mems,
+        "/sys/devices/system/node/online",
+    )?;
     if asked.blkio_weight != 0 && !(10..=1000).contains(&asked.blkio_weight) {
         return refuse("Range of blkio weight is from 10 to 1000".into());
     }

@@ -135,10 +135,7 @@ fn terminal() {
     while let Ok(len @ 1..) = rustix::io::read(&master, &mut piece) {
         said.extend_from_slice(&piece[..len]);
     }
-    assert_eq!(
-        String::from_utf8_lossy(&said),
-        "/dev/pts/0\r\n11 22\r\n"
-    );
+    assert_eq!(String::from_utf8_lossy(&said), "/dev/pts/0\r\n11 22\r\n");
     running.kill();
 }
 

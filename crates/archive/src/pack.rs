@@ -23,7 +23,7 @@ pub struct Include {
     /// Path below the packed folder; symlinks on the way are followed, inside the folder only. Empty: all of it.
     pub path: Vec<u8>,
     /// The name of the thing itself in the archive; what is below it goes below that name. Empty: a folder's
-    /// contents are packed at the archive's top, without an entry for the folder.
+    /// contents are packed at the archive's top, without an entry for the folder. A dot: the same, as `./` and `./…`.
     pub name: Vec<u8>,
     /// Follow the last component too if it is a symlink.
     pub follow: bool,
@@ -164,7 +164,10 @@ impl<'a, W: Write> Packing<'a, W> {
             Place::Name(folder.as_fd(), last)
         };
         let stat = place.stat().map_err(refused)?;
-        let name = entry::normal(&include.name);
+        let name = match include.name.as_slice() {
+            b"." => b".".to_vec(),
+            name => entry::normal(name),
+        };
         if !name.is_empty() {
             return self.thing(place, &name, 0);
         }

@@ -29,6 +29,7 @@ mod volumes;
 
 pub use command::Waiter;
 pub use copy::{PathStat, PutOptions};
+pub use handle::Coming;
 pub use history::LogStream;
 pub use list::network_name;
 pub use prune::Pruned;
@@ -50,6 +51,7 @@ impl Engine {
     /// No such container; it is paused; the program or a limit was refused ([`crate::Error::Start`]).
     pub async fn start(&self, target: &str) -> Result<Started> {
         let handle = self.containers().require(target)?;
+        handle.streams_are_there().await;
         handle.ask(|reply| Command::Start { reply }).await
     }
 
@@ -129,6 +131,15 @@ impl Engine {
         let handle = self.containers().require(target)?;
         let update = Box::new(update);
         handle.ask(|reply| Command::Update { update, reply }).await
+    }
+
+    /// To be called before a client learns that it will be attached: it may start the container next, and that start waits
+    /// until [`Engine::attach`] has its stream. Give it up after that.
+    ///
+    /// # Errors
+    /// No such container.
+    pub fn expect_attach(&self, target: &str) -> Result<Coming> {
+        Ok(self.containers().require(target)?.expect_stream())
     }
 
     /// Hands a client's stream over to a container's streams; before the start it waits there and misses nothing.

@@ -171,7 +171,6 @@ impl Shared {
     }
 
     /// Nanoseconds since the epoch.
-    #[expect(clippy::unused_self, reason = "the one clock of the engine")]
     pub(crate) fn now(&self) -> i64 {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -195,6 +194,20 @@ impl Shared {
         });
     }
 
+    /// An event of a container, with what all of them carry: its labels, image and name.
+    pub(crate) fn tell_of<const N: usize>(
+        &self,
+        record: &Record,
+        action: &str,
+        extra: [(&str, String); N],
+    ) {
+        let mut attributes: BTreeMap<String, String> = record.config.labels.clone();
+        attributes.insert("image".into(), record.config.image.clone());
+        attributes.insert("name".into(), record.name.clone());
+        attributes.extend(extra.into_iter().map(|(k, v)| (k.to_owned(), v)));
+        self.tell("container", action, &record.id, attributes);
+    }
+
     /// Ids of the containers that use a volume.
     pub(crate) fn volume_users(&self, name: &str) -> Vec<String> {
         let uses = |r: &Record| r.mounts.iter().any(|m| m.volume.as_deref() == Some(name));
@@ -215,7 +228,13 @@ impl Shared {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
             shared.sweeping.store(false, Ordering::Release);
-            let swept = crate::blocking::run("sweep", move || Ok(shared.snapshots.sweep()?)).await;
+            let swept = crate::blocking::run("sweep", move || {
+                shared.snapshots.sweep()?;
+                // What many containers needed at once, an idle daemon does not need to keep.
+                sys::memory::trim_heap();
+                Ok(())
+            })
+            .await;
             if let Err(error) = swept {
                 tracing::warn!(
                     error = fault::chain(&error),

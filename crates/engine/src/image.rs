@@ -126,6 +126,22 @@ impl Engine {
         Ok(list)
     }
 
+    /// The tags of an image that a query's `reference` filters want; all when it has none.
+    #[must_use]
+    pub fn tags_shown(&self, image: &Image, query: &ImageQuery) -> Vec<String> {
+        let wanted = |tag: &&Reference| {
+            query
+                .filters
+                .matches_any("reference", |pattern| matches_reference(pattern, tag))
+        };
+        image
+            .tags
+            .iter()
+            .filter(wanted)
+            .map(Reference::familiar)
+            .collect()
+    }
+
     /// How an image came to be, newest first.
     ///
     /// # Errors
@@ -183,6 +199,11 @@ impl Engine {
             {
                 return Err(error);
             }
+        }
+        for image in names.iter().filter_map(|name| self.image(name).ok()) {
+            let id = image.id.to_string();
+            let name = [("name".to_owned(), id.clone())];
+            self.shared.tell("image", "save", &id, name.into());
         }
         let (mut writer, chunks) = outward();
         let images = self.shared.images.clone();
@@ -353,8 +374,23 @@ fn commit_container(
             .map_err(|e| io::Error::other(fault::chain(&e)))
     })?;
     let id = id.to_string();
-    let comment = [("comment".to_owned(), make.comment.clone())];
-    shared.tell("container", "commit", &record.id, comment.into());
+    let name = make
+        .reference
+        .as_ref()
+        .map_or_else(String::new, Reference::familiar);
+    if !name.is_empty() {
+        let named = [("name".to_owned(), name.clone())];
+        shared.tell("image", "tag", &id, named.into());
+    }
+    shared.tell_of(
+        record,
+        "commit",
+        [
+            ("comment", make.comment.clone()),
+            ("imageID", id.clone()),
+            ("imageRef", name),
+        ],
+    );
     shared.flush_images_later();
     Ok(id)
 }
@@ -413,7 +449,6 @@ fn execution(config: &ContainerConfig) -> oci::image::Execution {
                 start_period: h.start_period,
                 start_interval: h.start_interval,
                 retries: h.retries,
-                ..oci::image::Healthcheck::default()
             }),
         volumes: config.volumes.keys().cloned().collect(),
         working_dir: config.working_dir.clone(),
@@ -426,6 +461,14 @@ fn execution(config: &ContainerConfig) -> oci::image::Execution {
     }
 }
 
+/// Whether all the instructions are ones that an image's config can take.
+///
+/// # Errors
+/// The first that is not.
+pub fn check_changes(lines: &[String]) -> Result<()> {
+    changes(lines).map(drop)
+}
+
 fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
     lines
         .iter()
@@ -436,15 +479,6 @@ fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
                 })
         })
         .collect()
-}
-
-impl ImageQuery {
-    /// Whether a name of an image is to be shown: with `reference` filters, only those that match.
-    #[must_use]
-    pub fn shows(&self, reference: &Reference) -> bool {
-        self.filters
-            .matches_any("reference", |pattern| matches_reference(pattern, reference))
-    }
 }
 
 /// A `reference=` pattern (`busy*`, `*/*:latest`) against a name, with or without its tag.

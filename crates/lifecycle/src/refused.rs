@@ -106,7 +106,7 @@ impl std::fmt::Display for Refusal {
             }
             Refused::ExecInPaused => write!(
                 f,
-                "Container {id} is paused, unpause the container before exec"
+                "Container {name} is paused, unpause the container before exec"
             ),
             Refused::AttachToPaused => write!(
                 f,

@@ -70,12 +70,49 @@ fn status(kind: Kind) -> StatusCode {
 
 impl From<engine::Error> for Problem {
     fn from(error: engine::Error) -> Self {
-        Self::new(error.kind(), fault::chain(&error))
+        Self::new(error.kind(), in_words(&fault::chain(&error)))
     }
 }
 
 impl From<ids::Error> for Problem {
     fn from(error: ids::Error) -> Self {
         Self::new(error.kind(), error.to_string())
+    }
+}
+
+/// The C library's words as clients know them: `No such file or directory (os error 2)` without the number and in lower
+/// case. The docker command line picks its exit code (126, 127) by such words.
+pub(crate) fn in_words(message: &str) -> String {
+    let mut words = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        let Some((_, after)) = after.split_once(')') else {
+            break;
+        };
+        let begin = before.rfind(": ").map_or(0, |at| at + 2);
+        let (head, phrase) = before.split_at(begin);
+        words.push_str(head);
+        let mut letters = phrase.chars();
+        words.extend(letters.next().map(|first| first.to_ascii_lowercase()));
+        words.push_str(letters.as_str());
+        rest = after;
+    }
+    words.push_str(rest);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn the_systems_words_lose_their_number() {
+        let check = |message: &str, expect: &str| assert_eq!(in_words(message), expect);
+        check(
+            "open /x: No such file or directory (os error 2): y",
+            "open /x: no such file or directory: y",
+        );
+        check("Is a directory (os error 21)", "is a directory");
+        check("nothing (of the kind)", "nothing (of the kind)");
     }
 }

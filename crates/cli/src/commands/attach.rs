@@ -70,7 +70,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if tty && stdin && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
     }
-    let (keys_text, detach_keys) = shared::detach_keys(cli, matches).map_err(Failure::new)?;
+    let (keys_text, detach_keys) = shared::detach_keys(cli, matches);
     let mut listener = (matches.on_or("sig-proxy", true) && !tty).then(Listener::proxied);
     let attach = Request::post(&["containers", &id, "attach"]).query(
         Query::new()

@@ -47,7 +47,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
                 Failure::with_code(format!("Error parsing format: {error}"), 64)
             })?)
         };
-    let moment = |flag| times::moment(flag, matches.text(flag)).map_err(Failure::new);
+    let moment = |flag| {
+        // Unlike `logs`, docker does not name the flag here.
+        let bare = |text: String| Failure::new(text.trim_start_matches(&format!("invalid value for \"{flag}\": ")));
+        times::moment(flag, matches.text(flag)).map_err(bare)
+    };
     let request = Request::get(&["events"]).query(
         Query::new()
             .with_some("since", moment("since")?)

@@ -59,7 +59,7 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let (detach, tty) = (matches.on("detach"), matches.on("tty"));
     let stdin = matches.on("interactive") && !detach;
-    let (keys_text, detach_keys) = shared::detach_keys(cli, matches).map_err(Failure::new)?;
+    let (keys_text, detach_keys) = shared::detach_keys(cli, matches);
     let env = environment(matches.list("env-file"), matches.list("env")).map_err(Failure::new)?;
     if tty && stdin && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
@@ -101,7 +101,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     }
     let request = Request::post(&["exec", &id, "start"]).json(&start);
     if detach {
-        client.call(request).await.map_err(start_failure)?;
+        client.call(request).await?;
         return Ok(0);
     }
     let stream = client.hijack(request).await.map_err(start_failure)?;

@@ -95,7 +95,8 @@ async fn any(cli: &Cli, matches: &Matches) -> Outcome {
         _ if KINDS.contains(&kind) => return one_kind(cli, matches, kind).await,
         _ => {
             return Err(Failure::new(format!(
-                "{} is not a valid value for --type",
+                "unknown type: {}: must be one of \"config\", \"container\", \"image\", \"network\", \"node\", \
+                 \"plugin\", \"secret\", \"service\", \"task\", \"volume\"",
                 crate::values::quote(kind)
             )));
         }

@@ -59,7 +59,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if !detach && prepared.tty && prepared.attach_stdin && !terminal::stdin_is_terminal() {
         return Err(Failure::new("the input device is not a TTY"));
     }
-    let (keys_text, keys) = shared::detach_keys(cli, matches).map_err(refuse)?;
+    let (keys_text, keys) = shared::detach_keys(cli, matches);
     let client = cli.client()?;
     let id = create::make(client, matches, &prepared)
         .await

@@ -4,7 +4,7 @@ use client::{Query, Request};
 
 use super::{export, shared};
 use crate::{
-    command::{Args, Cli, Command, Outcome},
+    command::{Args, Cli, Command, Failure, Outcome},
     flags::{Flag, Kind, Matches, flag},
 };
 
@@ -35,6 +35,15 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let output = matches.text("output");
+    if let Some(parent) = std::path::Path::new(output).parent()
+        && !parent.as_os_str().is_empty()
+        && !parent.exists()
+    {
+        return Err(Failure::new(format!(
+            "failed to save image: invalid output path: stat {}: no such file or directory",
+            parent.display()
+        )));
+    }
     if output.is_empty() {
         shared::refuse_terminal(
             "cowardly refusing to save to a terminal. Use the -o flag or redirect",

@@ -168,8 +168,9 @@ pub(super) fn refuse_terminal(what: &str) -> Result<(), Failure> {
     }
 }
 
-/// Detach keys of the flag, else of the configuration, else Docker's.
-pub(super) fn detach_keys(cli: &Cli, matches: &Matches) -> Result<(String, Vec<u8>), String> {
+/// Detach keys of the flag, else of the configuration, else Docker's. What they mean is empty where they mean nothing: the
+/// daemon refuses them then.
+pub(super) fn detach_keys(cli: &Cli, matches: &Matches) -> (String, Vec<u8>) {
     let mut text = matches.text("detach-keys").to_owned();
     if text.is_empty() {
         text = cli
@@ -180,9 +181,8 @@ pub(super) fn detach_keys(cli: &Cli, matches: &Matches) -> Result<(String, Vec<u
             .unwrap_or_default()
             .to_owned();
     }
-    let keys = terminal::detach_keys(&text)
-        .map_err(|error| format!("invalid detach keys provided: {error}"))?;
-    Ok((text, keys))
+    let keys = terminal::detach_keys(&text).unwrap_or_default();
+    (text, keys)
 }
 
 #[cfg(test)]

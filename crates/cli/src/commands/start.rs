@@ -99,7 +99,7 @@ async fn attached(cli: &Cli, matches: &Matches) -> Outcome {
     let removes = found
         .get("HostConfig")
         .is_some_and(|host| json::truth(host, "AutoRemove"));
-    let (keys_text, detach_keys) = shared::detach_keys(cli, matches).map_err(Failure::new)?;
+    let (keys_text, detach_keys) = shared::detach_keys(cli, matches);
     let mut listener = (!tty).then(Listener::proxied);
     let attach = Request::post(&["containers", &id, "attach"]).query(
         Query::new()

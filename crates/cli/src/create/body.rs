@@ -247,8 +247,6 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
         host.set("NanoCpus", values::nano_cpus(matches.text("cpus"))?);
     }
     for (key, flag) in [
-        ("CapAdd", "cap-add"),
-        ("CapDrop", "cap-drop"),
         ("DeviceCgroupRules", "device-cgroup-rule"),
         ("Dns", "dns"),
         ("DnsSearch", "dns-search"),
@@ -257,6 +255,12 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
         ("VolumesFrom", "volumes-from"),
     ] {
         host.list(key, matches, flag);
+    }
+    let (add, drop) = capabilities(matches.list("cap-add"), matches.list("cap-drop"));
+    for (key, names) in [("CapAdd", add), ("CapDrop", drop)] {
+        if !names.is_empty() {
+            host.set(key, json!(names));
+        }
     }
     let dns_options: Vec<&String> = matches
         .list("dns-option")
@@ -460,6 +464,24 @@ fn volumes(matches: &Matches) -> Result<(Vec<Value>, Map<String, Value>), String
         }
     }
     Ok((binds, anonymous))
+}
+
+/// Capabilities by their full names, sorted; what is added is not dropped, and `ALL` stands alone.
+fn capabilities(add: &[String], drop: &[String]) -> (Vec<String>, Vec<String>) {
+    let full = |names: &[String]| -> std::collections::BTreeSet<String> {
+        let one = |name: &String| match name.trim().to_uppercase() {
+            name if name == "ALL" || name.starts_with("CAP_") => name,
+            name => format!("CAP_{name}"),
+        };
+        names.iter().map(one).collect()
+    };
+    let (add, mut drop) = (full(add), full(drop));
+    drop.retain(|name| name == "ALL" || !add.contains(name));
+    let list = |names: std::collections::BTreeSet<String>| match names.contains("ALL") {
+        true => vec!["ALL".to_owned()],
+        false => names.into_iter().collect(),
+    };
+    (list(add), list(drop))
 }
 
 #[cfg(test)]

@@ -93,6 +93,14 @@ fn companions(matches: &Matches, name: &str) -> Result<Map<String, Value>, Strin
         endpoint.insert("IPAMConfig".into(), Value::Object(ipam));
     }
     if matches.is_set("mac-address") {
+        let address = matches.text("mac-address").trim();
+        let is_mac = address.split([':', '-']).count() == 6
+            && address
+                .split([':', '-'])
+                .all(|byte| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok());
+        if !is_mac {
+            return Err(format!("{address} is not a valid mac address"));
+        }
         endpoint.insert("MacAddress".into(), matches.text("mac-address").into());
     }
     if !matches.list("link").is_empty() && !matches!(name, "default" | "bridge" | "host" | "none") {

@@ -19,7 +19,7 @@ mod stop;
 
 pub(in crate::container) use exit::UNSEEN;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,6 @@ use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
 use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
-use super::signal;
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -70,6 +69,8 @@ pub(crate) struct Actor {
     stop: stop::Plan,
     /// When the stop signal turns into SIGKILL.
     kill_at: Option<Instant>,
+    /// `oom` was told while this run went on.
+    oom_told: bool,
     /// When we kill what a shim that does not answer should have killed.
     force_at: Option<Instant>,
     /// When the restart policy starts it again.
@@ -109,6 +110,7 @@ impl Actor {
             health,
             stop: stop::Plan::default(),
             kill_at: None,
+            oom_told: false,
             force_at: None,
             restart_at: None,
             with_volumes: false,
@@ -201,6 +203,10 @@ impl Actor {
                     self.tell("detach", []);
                 }
             }
+            Ok(Some(ShimEvent::Oom)) => {
+                self.oom_told = true;
+                self.tell("oom", []);
+            }
             Ok(Some(ShimEvent::LogFailed { message })) => {
                 tracing::error!(container = %self.record.id, message, "the log cannot be written");
             }
@@ -228,7 +234,7 @@ impl Actor {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.kill_at) {
             self.kill_at = None;
-            self.signal(signal::KILL, true).await;
+            self.kill_all().await;
         }
         if due(self.force_at) {
             self.force_at = None;
@@ -306,12 +312,7 @@ impl Actor {
         action: &str,
         extra: [(&str, String); N],
     ) {
-        let mut attributes: BTreeMap<String, String> = self.record.config.labels.clone();
-        attributes.insert("image".into(), self.record.config.image.clone());
-        attributes.insert("name".into(), self.record.name.clone());
-        attributes.extend(extra.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        self.shared
-            .tell("container", action, &self.record.id, attributes);
+        self.shared.tell_of(&self.record, action, extra);
     }
 
     fn folder(&self) -> PathBuf {

@@ -80,6 +80,7 @@ impl Engine {
             self.shared.clone(),
             path.to_owned(),
         );
+        let record = view.record.clone();
         let (root, stat, path) = blocking::run("path lookup", move || {
             let root = rootfs::open(&shared, &view.record, false)?;
             let stat = stat(root.as_fd(), &path).map_err(|e| open_failed(&view, &path, e))?;
@@ -103,6 +104,7 @@ impl Engine {
             include: vec![include],
             ..PackOptions::default()
         };
+        self.shared.tell_of(&record, "archive-path", []);
         let (mut writer, chunks) = outward();
         tokio::task::spawn_blocking(move || match pack(root.as_fd(), &options, &mut writer) {
             Ok(_) => drop(writer),
@@ -155,6 +157,7 @@ impl Engine {
             let source = archive::decompress(archive, archive::compression::Caps::default())
                 .map_err(|e| Error::file("read", "the archive", e))?;
             archive::extract(source, folder.as_fd(), &extract)?;
+            shared.tell_of(&view.record, "extract-to-dir", []);
             Ok(())
         })
         .await
@@ -166,6 +169,7 @@ impl Engine {
     /// No such container.
     pub async fn export(&self, target: &str) -> Result<Chunks> {
         let (view, shared) = (self.container(target)?, self.shared.clone());
+        let record = view.record.clone();
         let root = blocking::run("export", move || {
             // Without what is mounted over it, as in Docker: volumes are not part of the container.
             let view = snapshot::View::WritableReadOnly(&view.record.id);
@@ -176,6 +180,7 @@ impl Engine {
                 .map_err(|e| Error::file("open", "the container's root", e.into()))
         })
         .await?;
+        self.shared.tell_of(&record, "export", []);
         let (mut writer, chunks) = outward();
         tokio::task::spawn_blocking(move || {
             match pack(root.as_fd(), &PackOptions::default(), &mut writer) {

@@ -20,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::spec;
 
 /// Where every container has something mounted; in a layer of their own, so that they are no changes of the container.
-const MOUNTPOINTS: [Mountpoint<'_>; 7] = [
+const MOUNTPOINTS: [Mountpoint<'_>; 8] = [
+    // Programs look for it to learn that they are in a container.
+    Mountpoint::File(".dockerenv"),
     Mountpoint::Dir("dev"),
     Mountpoint::Dir("proc"),
     Mountpoint::Dir("sys"),
@@ -58,7 +60,7 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
     let image = find_image(shared, &new.config.image)?;
     check_platform(new.platform.as_deref(), &image)?;
     merge(&mut new.config, &image.config.config);
-    complete(&mut new.host, shared, &mut warnings)?;
+    complete(&mut new, shared, &mut warnings)?;
     check(shared, &new)?;
     let id = ids::ContainerId::random().to_string();
     let inherited = inherited(shared, &new.host)?;
@@ -231,7 +233,8 @@ fn merge_health(asked: &mut HealthConfig, image: &oci::image::Healthcheck) {
 }
 
 /// Fills in what Docker's inspect shows for what was left out.
-fn complete(host: &mut HostConfig, shared: &Shared, warnings: &mut Vec<String>) -> Result<()> {
+fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>) -> Result<()> {
+    let (host, exposed) = (&mut new.host, &new.config.exposed_ports);
     if host.shm_size == 0 {
         host.shm_size = shared.options.shm_size;
     }
@@ -259,7 +262,7 @@ fn complete(host: &mut HostConfig, shared: &Shared, warnings: &mut Vec<String>) 
     match host.network_mode.as_str() {
         "" | "default" => {
             host.network_mode = "default".into();
-            if !host.port_bindings.is_empty() || host.publish_all_ports {
+            if !host.port_bindings.is_empty() || (host.publish_all_ports && !exposed.is_empty()) {
                 return Err(Error::Unimplemented(
                     "publishing ports needs bridge networks, which this version does not have: use --network host".into(),
                 ));
@@ -272,7 +275,24 @@ fn complete(host: &mut HostConfig, shared: &Shared, warnings: &mut Vec<String>) 
         }
         "none" | "host" => {}
         other if other.starts_with("container:") => {}
-        other => return Err(Error::NotFound(format!("network {other} not found"))),
+        // Not "not found": clients of `create` take that for a missing image, and pull it.
+        other => return Err(Error::Invalid(format!("network {other} not found"))),
+    }
+    if host.runtime.is_empty() {
+        host.runtime = "estiva".into();
+    }
+    if host.resources.memory_swappiness == Some(-1) {
+        host.resources.memory_swappiness = None;
+    }
+    if !host.privileged {
+        let (masked, readonly) = spec::security::Security::parse(host)?.hidden_paths(host);
+        (host.masked_paths, host.readonly_paths) = (Some(masked), Some(readonly));
+    }
+    if host.resources.blkio_weight != 0
+        && cgroup::host().is_ok_and(|host| !host.features().blkio_weight)
+    {
+        host.resources.blkio_weight = 0;
+        warnings.push("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.".into());
     }
     if host.resources.oom_kill_disable == Some(true) && host.resources.memory == 0 {
         warnings.push("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.".into());
@@ -336,6 +356,29 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
             "conflicting options: hostname and the UTS mode".into(),
         ));
     }
+    if !["", "default"].contains(&host.isolation.as_str()) {
+        return Err(Error::Invalid(format!(
+            "invalid isolation: {:?} - linux only supports 'default'",
+            host.isolation
+        )));
+    }
+    if let Some(link) = host.links.first() {
+        let target = link.split(':').next().unwrap_or_default();
+        if shared.containers.require(target).is_err() {
+            return Err(Error::Invalid(format!(
+                "could not get container for {target}: No such container: {target}"
+            )));
+        }
+        return Err(Error::Unimplemented(
+            "links need bridge networks, which this version does not have: use --network container:NAME".into(),
+        ));
+    }
+    if !["", "local"].contains(&host.volume_driver.as_str()) {
+        return Err(Error::Invalid(format!(
+            "error looking up volume plugin {0}: plugin \"{0}\" not found",
+            host.volume_driver
+        )));
+    }
     if !host.storage_opt.is_empty() {
         return Err(Error::Invalid(
             "--storage-opt is not supported by the overlay driver on this file system".into(),
@@ -380,7 +423,9 @@ fn inherited(shared: &Shared, host: &HostConfig) -> Result<Vec<MountRecord>> {
             Some((target, mode)) => (target, Some(mode)),
             None => (from.as_str(), None),
         };
-        let view = shared.containers.require(target)?.view();
+        // Not "not found", for the same reason as with networks.
+        let found = shared.containers.require(target);
+        let view = found.map_err(|e| Error::Invalid(e.to_string()))?.view();
         list.extend(mounts::inherit(&view.record.mounts, mode)?);
     }
     Ok(list)

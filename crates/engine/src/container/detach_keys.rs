@@ -10,7 +10,9 @@ pub(crate) const DEFAULT: [u8; 2] = [16, 17];
 /// # Errors
 /// [`Error::Invalid`] with Docker's text.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
-    text.split(',').map(key).collect()
+    let bad = || Error::Invalid(format!("Invalid detach keys ({text}) provided"));
+    let keys = text.split(',').map(key);
+    keys.collect::<Option<_>>().ok_or_else(bad)
 }
 
 /// The keys of a client: its own or the default; none without a terminal.
@@ -19,22 +21,21 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
 /// As [`parse`].
 pub(crate) fn of(text: &str, tty: bool) -> Result<Vec<u8>> {
     match (text, tty) {
-        (_, false) => Ok(Vec::new()),
+        ("", false) => Ok(Vec::new()),
+        (keys, false) => parse(keys).map(|_| Vec::new()),
         ("", true) => Ok(DEFAULT.to_vec()),
         (keys, true) => parse(keys),
     }
 }
 
-fn key(text: &str) -> Result<u8> {
-    let bad = || Error::Invalid(format!("Invalid detach keys ({text}) provided"));
+fn key(text: &str) -> Option<u8> {
     if let [single] = text.as_bytes() {
-        return Ok(*single);
+        return Some(*single);
     }
-    let control = text.strip_prefix("ctrl-").ok_or_else(bad)?;
-    match control.as_bytes() {
-        [letter @ b'a'..=b'z'] => Ok(letter - b'a' + 1),
-        [sign @ (b'@' | b'[' | b'\\' | b']' | b'^' | b'_')] => Ok(sign - b'@'),
-        _ => Err(bad()),
+    match text.strip_prefix("ctrl-")?.as_bytes() {
+        [letter @ b'a'..=b'z'] => Some(letter - b'a' + 1),
+        [sign @ (b'@' | b'[' | b'\\' | b']' | b'^' | b'_')] => Some(sign - b'@'),
+        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A container from outside: where to send commands, and what was last published.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,7 +18,22 @@ pub(crate) struct Handle {
     id: Arc<str>,
     commands: mpsc::Sender<Command>,
     view: watch::Receiver<View>,
+    /// Clients whose stream is on its way to the actor.
+    coming: Arc<watch::Sender<usize>>,
 }
+
+/// The word that a client's stream is on its way: a start waits until it is there, or this is dropped.
+#[derive(Debug)]
+pub struct Coming(Arc<watch::Sender<usize>>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// How long a start waits for streams on their way; they are there in milliseconds, unless their client went.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The actor's ends of a [`Handle`].
 #[derive(Debug)]
@@ -36,6 +52,7 @@ impl Handle {
                 id,
                 commands: to,
                 view,
+                coming: Arc::new(watch::Sender::new(0)),
             },
             Inbox {
                 commands,
@@ -56,6 +73,18 @@ impl Handle {
     /// The picture as it changes.
     pub(crate) fn watch(&self) -> watch::Receiver<View> {
         self.view.clone()
+    }
+
+    /// One more stream is on its way.
+    pub(crate) fn expect_stream(&self) -> Coming {
+        self.coming.send_modify(|count| *count += 1);
+        Coming(self.coming.clone())
+    }
+
+    /// Waits a little for the streams that are on their way.
+    pub(crate) async fn streams_are_there(&self) {
+        let mut coming = self.coming.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, coming.wait_for(|count| *count == 0)).await;
     }
 
     /// Sends a command without waiting for what comes of it.

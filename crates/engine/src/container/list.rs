@@ -39,6 +39,7 @@ impl Engine {
         filters
             .require_known(&FILTERS)
             .map_err(|e| Error::Invalid(e.to_string()))?;
+        check_values(filters)?;
         let mut views: Vec<View> = self.containers().all().iter().map(|h| h.view()).collect();
         views.sort_by(|a, b| {
             b.record
@@ -121,6 +122,32 @@ impl Engine {
             Ok(sizes) => sizes,
             Err(_) => Ok(vec![Size::default(); views.len()]),
         }
+    }
+}
+
+/// Values that no container can have are mistakes, not empty answers.
+fn check_values(filters: &ids::Filters) -> Result<()> {
+    const STATES: [&str; 7] = [
+        "created",
+        "dead",
+        "exited",
+        "paused",
+        "removing",
+        "restarting",
+        "running",
+    ];
+    const HEALTH: [&str; 4] = ["healthy", "none", "starting", "unhealthy"];
+    for (key, known) in [("status", &STATES[..]), ("health", &HEALTH)] {
+        if let Some(wrong) = filters.get(key).find(|value| !known.contains(value)) {
+            return Err(Error::Invalid(format!("invalid filter '{key}={wrong}'")));
+        }
+    }
+    match filters
+        .get("exited")
+        .find(|code| code.parse::<i64>().is_err())
+    {
+        Some(wrong) => Err(Error::Invalid(format!("invalid filter 'exited={wrong}'"))),
+        None => Ok(()),
     }
 }
 

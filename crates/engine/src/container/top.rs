@@ -47,6 +47,7 @@ impl Engine {
         let view = self.container(target)?;
         view.permits(Use::Top)?;
         let columns = columns(arguments)?;
+        self.shared.tell_of(&view.record, "top", []);
         let cgroup = self.shared.cgroup_of(&view.record);
         blocking::run("top", move || {
             let mut processes: Vec<Process> = cgroup::Group::open(&cgroup)?

@@ -178,8 +178,8 @@ impl Security {
         let words =
             |list: &Option<api::Argv>| list.as_ref().map(|l| l.to_vec()).unwrap_or_default();
         let (add, drop) = (
-            normalize(&words(&host.cap_add))?,
-            normalize(&words(&host.cap_drop))?,
+            normalize("CapAdd", &words(&host.cap_add))?,
+            normalize("CapDrop", &words(&host.cap_drop))?,
         );
         let holds = |name: &&str| own.iter().any(|o| o.trim_start_matches("CAP_") == *name);
         let mut set: Vec<&str> = if self.privileged || add.contains(&"ALL".to_owned()) {
@@ -229,7 +229,7 @@ impl Security {
 }
 
 /// `cap_net_admin`, `NET_ADMIN` and `CAP_NET_ADMIN` are one.
-fn normalize(names: &[String]) -> Result<Vec<String>> {
+fn normalize(field: &str, names: &[String]) -> Result<Vec<String>> {
     names
         .iter()
         .map(|name| {
@@ -238,7 +238,9 @@ fn normalize(names: &[String]) -> Result<Vec<String>> {
             if bare == "ALL" || CAPABILITIES.contains(&bare.as_str()) {
                 Ok(bare)
             } else {
-                Err(Error::Invalid(format!("invalid capability: {name:?}")))
+                Err(Error::Invalid(format!(
+                    "invalid {field}: unknown capability: \"CAP_{bare}\""
+                )))
             }
         })
         .collect()
@@ -294,7 +296,7 @@ mod tests {
 
     #[test]
     fn unknown_names_and_options_are_refused() {
-        assert!(normalize(&["NET_FLY".into()]).is_err());
+        assert!(normalize("CapAdd", &["NET_FLY".into()]).is_err());
         let host = HostConfig {
             security_opt: vec!["bogus".into()],
             ..HostConfig::default()

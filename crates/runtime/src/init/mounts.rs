@@ -114,7 +114,7 @@ const REPLACEABLE: [&str; 10] = [
 fn check_proc(target: &OwnedFd, plan: &MountPlan) -> Step {
     let is_proc = |fd: &OwnedFd| {
         rustix::fs::fstatfs(fd)
-            .map(|stat| stat.f_type as i64 == PROC)
+            .map(|stat| stat.f_type == PROC)
             .tried(|| "look at the mount point".to_owned())
     };
     let inside = plan.destination.strip_prefix("/proc").ok();

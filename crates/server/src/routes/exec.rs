@@ -57,7 +57,12 @@ async fn start(mut call: Call, id: &str) -> Result {
         start.stream = Some(raw.socket);
         start.early_input = raw.early_input;
         if let Err(error) = engine.exec_start(&exec.id, start).await {
-            tell(spare, exec.config.tty, &fault::chain(&error)).await;
+            tell(
+                spare,
+                exec.config.tty,
+                &crate::problem::in_words(&fault::chain(&error)),
+            )
+            .await;
         }
     })
 }

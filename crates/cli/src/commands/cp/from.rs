@@ -81,10 +81,8 @@ pub(super) async fn copy(
 
 /// The folder the copy goes to must be there.
 fn check_parent(target: &str) -> Result<(), Failure> {
-    let parent = Path::new(target.trim_end_matches('/'))
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let absolute = std::path::absolute(target.trim_end_matches('/'))?;
+    let parent = absolute.parent().unwrap_or(Path::new("/"));
     match fs::metadata(parent) {
         Ok(found) if found.is_dir() => Ok(()),
         _ => Err(Failure::new(format!(

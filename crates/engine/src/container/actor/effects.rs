@@ -5,7 +5,6 @@ use tokio::time::Instant;
 
 use super::Actor;
 use crate::blocking;
-use crate::container::signal;
 use crate::error::Result;
 
 impl Actor {
@@ -37,7 +36,7 @@ impl Actor {
             }
             Effect::Stop => self.send_stop().await,
             Effect::Signal(number) => self.signal(number, false).await,
-            Effect::KillAndAwaitExit => self.signal(signal::KILL, true).await,
+            Effect::KillAndAwaitExit => self.kill_all().await,
             Effect::Freeze => self.freeze(true).await?,
             Effect::Thaw => self.freeze(false).await?,
             Effect::ScheduleRestart(pause) => self.restart_at = Some(Instant::now() + pause),
@@ -73,6 +72,8 @@ impl Actor {
                     [("exitCode", code.to_string()), ("execDuration", seconds)],
                 );
             }
+            Announcement::Stop if !self.stop.is_asked => {}
+            Announcement::Oom if self.oom_told => {}
             _ => self.tell(name, []),
         }
     }
@@ -81,7 +82,8 @@ impl Actor {
         let cgroup = self.shared.cgroup_of(&self.record);
         blocking::run("container pause", move || {
             let group = cgroup::Group::open(&cgroup)?;
-            Ok(if on { group.freeze()? } else { group.thaw()? })
+            let done = if on { group.freeze() } else { group.thaw() };
+            Ok(done?)
         })
         .await
     }

@@ -45,6 +45,8 @@ impl Actor {
         {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "exit out of order");
         }
+        self.stop = super::stop::Plan::default();
+        self.oom_told = false;
         self.publish();
         self.answer_waits(&[WaitCondition::NotRunning, WaitCondition::NextExit], None);
         let goes = self.record.host.auto_remove;

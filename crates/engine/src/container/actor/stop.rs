@@ -22,6 +22,8 @@ pub(super) struct Plan {
     signal: i32,
     /// `None` waits for ever.
     patience: Option<Duration>,
+    /// A stop or restart was asked for, so that its end is told as `stop`; a mere kill is not.
+    pub(super) is_asked: bool,
 }
 
 impl Default for Plan {
@@ -29,6 +31,7 @@ impl Default for Plan {
         Self {
             signal: signal::TERM,
             patience: Some(Duration::from_secs(10)),
+            is_asked: false,
         }
     }
 }
@@ -95,16 +98,25 @@ impl Actor {
         self.stop = Plan {
             signal,
             patience: u64::try_from(secs).ok().map(Duration::from_secs),
+            is_asked: true,
         };
         self.apply(Event::Stop).await
     }
 
     /// Sends the stop signal and sets the time for SIGKILL.
     pub(super) async fn send_stop(&mut self) {
-        let Plan { signal, patience } = self.stop;
+        let Plan {
+            signal, patience, ..
+        } = self.stop;
         self.kill_at = patience.map(|patience| Instant::now() + patience);
         self.signal(signal, false).await;
         self.tell("kill", [("signal", signal.to_string())]);
+    }
+
+    /// Ends everything in the container, and tells so.
+    pub(super) async fn kill_all(&mut self) {
+        self.signal(signal::KILL, true).await;
+        self.tell("kill", [("signal", signal::KILL.to_string())]);
     }
 
     pub(super) async fn signal(&mut self, signal: i32, all: bool) {

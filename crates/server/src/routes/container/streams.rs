@@ -16,6 +16,7 @@ pub(super) async fn attach(call: Call, id: &str) -> Result {
         ["stdin", "stdout", "stderr", "logs", "stream"].map(|key| call.query.flag(key));
     let (gone, engine) = (call.gone(), call.engine);
     let target = view.record.id.to_string();
+    let coming = engine.expect_attach(&target)?;
     hijack(call.request, gone, content, move |raw| async move {
         let attached = engine.attach(
             &target,
@@ -30,7 +31,9 @@ pub(super) async fn attach(call: Call, id: &str) -> Result {
                 detach_keys: keys,
             },
         );
-        if let Err(error) = attached.await {
+        let attached = attached.await;
+        drop(coming);
+        if let Err(error) = attached {
             // The client has its 101 already: all it can see now is the end of the stream.
             tracing::warn!(container = target, error = fault::chain(&error), "attach");
         }

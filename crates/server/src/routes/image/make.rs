@@ -50,6 +50,8 @@ async fn import(call: Call) -> Result {
         reference,
         platform: platform(call.query.text("platform"))?,
     };
+    // Known wrong before the first byte, so that the client gets a refusal and not a broken stream.
+    engine::image::check_changes(&import.changes)?;
     let (lines, reply) = Reply::lines(call.gone());
     let engine = call.engine;
     tokio::spawn(async move {

@@ -52,7 +52,22 @@ impl Peers {
                 Some(program) if !is_installed(program) => {
                     report.note(&format!("not installed: {program}"))
                 }
-                _ => all.push(Peer::start(kind)),
+                _ => {
+                    let peer = Peer::start(kind);
+                    let probe = command::run(
+                        &mut peer.client("run --rm --network none busybox true"),
+                        &[],
+                    );
+                    if probe.code == 0 || kind == Kind::Estiva {
+                        all.push(peer);
+                    } else {
+                        report.note(&format!(
+                            "left out, it runs nothing here: {}: {}",
+                            peer.name,
+                            probe.error().trim()
+                        ));
+                    }
+                }
             }
         }
         for peer in &all {
@@ -81,16 +96,11 @@ impl Peer {
             daemon: None,
         };
         peer.start_daemon();
-        let version = peer.client("--version").output().map(|output| {
-            let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            text.lines().next().unwrap_or_default().to_owned()
-        });
         peer.name = match kind {
             Kind::Estiva => "estiva".to_owned(),
             Kind::Docker => "docker".to_owned(),
             Kind::Podman => "podman".to_owned(),
         };
-        drop(version);
         command::run(&mut peer.client("import - busybox"), rootfs::archive()).success();
         peer
     }
@@ -190,9 +200,17 @@ impl Peer {
     #[must_use]
     pub(crate) fn processes(&self) -> Vec<i32> {
         let root = format!("{}/", self.root.display());
+        let names_root =
+            |pid: i32| proc::read(pid, "cmdline").is_some_and(|line| line.contains(&root));
+        // Our spawner and shims name no folder: they are known by their ancestor, the daemon.
+        let daemon = self.daemon.as_ref().map(|daemon| daemon.id().cast_signed());
+        let is_ours = |pid: i32| {
+            let name = proc::read(pid, "cmdline").unwrap_or_default();
+            name.starts_with("estiva-spawner") && ancestors(pid).any(|above| Some(above) == daemon)
+        };
         proc::pids()
             .into_iter()
-            .filter(|pid| proc::read(*pid, "cmdline").is_some_and(|line| line.contains(&root)))
+            .filter(|pid| names_root(*pid) || is_ours(*pid))
             .filter(|pid| *pid != std::process::id().cast_signed())
             .collect()
     }
@@ -204,6 +222,16 @@ impl Peer {
             self.ok(&format!("rm -f {}", batch.join(" ")));
         }
     }
+}
+
+/// A process's parent, its parent, and so on.
+fn ancestors(pid: i32) -> impl Iterator<Item = i32> {
+    let parent = |pid: &i32| -> Option<i32> {
+        let status = proc::read(*pid, "status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+        line.trim().parse().ok().filter(|above| *above > 1)
+    };
+    std::iter::successors(parent(&pid), move |pid| parent(pid))
 }
 
 impl Drop for Peer {

@@ -46,6 +46,9 @@ fn run(options: Options) -> Result<()> {
         let _ = rustix::process::setsid();
     }
     start_logging(&options);
+    // A daemon is idle most of its life, and is to be small then.
+    sys::memory::share_heaps(2);
+    sys::memory::map_large_blocks(64 << 10);
     // Before any thread exists: only a single-threaded process may fork.
     let spawner = shim::spawner::start()?;
     let pidfile = options.pidfile.clone();

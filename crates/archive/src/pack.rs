@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{self, Errno};
@@ -103,7 +103,7 @@ impl Place<'_> {
     }
 
     fn open(self, flags: OFlags) -> io::Result<OwnedFd> {
-        let flags = flags | OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC;
         match self {
             Self::Name(dir, name) => {
                 rustix::fs::openat(dir, name, flags | OFlags::NOFOLLOW, Mode::empty())
@@ -274,12 +274,16 @@ impl<'a, W: Write> Packing<'a, W> {
     }
 
     fn file(&mut self, place: Place<'_>, path: &[u8]) -> Result<()> {
-        let opened = place.open(OFlags::NONBLOCK); // should it be a FIFO by now
-        let file = File::from(opened.map_err(|e| refused(path, "open", e))?);
-        let stat = rustix::fs::fstat(&file).map_err(|e| refused(path, "stat", e))?;
+        // Looked at before it is opened: it may have become a device meanwhile, and to open one can be an act.
+        let handle = place
+            .open(OFlags::PATH)
+            .map_err(|e| refused(path, "open", e))?;
+        let stat = rustix::fs::fstat(&handle).map_err(|e| refused(path, "stat", e))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(refused(path, "changed while it was packed", Errno::STALE));
         }
+        let opened = reopen(&handle).map_err(|e| refused(path, "open", e))?;
+        let file = File::from(opened);
         let mut entry = self.entry(path, Kind::File, &stat);
         entry.size = u64::try_from(stat.st_size).unwrap_or(0);
         let xattrs =
@@ -339,6 +343,12 @@ impl<'a, W: Write> Packing<'a, W> {
         self.packed.entries += 1;
         self.writer.begin(entry)
     }
+}
+
+/// Opens for reading what a path-only descriptor stands for.
+fn reopen(handle: &OwnedFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn portable(mut xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {

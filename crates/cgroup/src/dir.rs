@@ -1,8 +1,9 @@
-//! One open folder of a cgroup file system; every file is reached relative to it.
+//! One folder of a cgroup file system; every file is reached by its path below the hierarchy's open root.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, RawDir, openat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, RawDir, accessat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Refusal, Result};
@@ -11,43 +12,96 @@ use crate::hierarchy::Controller;
 /// More than any cgroup file holds on real machines; a bound against endless reads.
 const MAX_FILE_BYTES: usize = 4 << 20;
 
-/// A group's folder in one hierarchy.
+/// What a single read leaves free of its buffer when it has met the end: no record of a list (a pid) is that long.
+const SURELY_THE_END: usize = 2048;
+
+/// A group's folder in one hierarchy. It holds no descriptor of its own, so a group costs nothing while nobody uses it;
+/// cgroup file systems have no symbolic links, so the path leads nowhere else.
 #[derive(Debug)]
 pub(crate) struct Dir {
-    fd: OwnedFd,
+    root: Arc<OwnedFd>,
+    /// From the root to the folder; empty for the root itself.
+    inside: String,
     /// The group's path, for messages.
     group: String,
 }
 
-impl AsFd for Dir {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 impl Dir {
-    pub(crate) fn new(fd: OwnedFd, group: &str) -> Self {
+    /// The root of a hierarchy.
+    pub(crate) fn root(fd: OwnedFd) -> Self {
         Dir {
-            fd,
+            root: Arc::new(fd),
+            inside: String::new(),
+            group: "/".to_owned(),
+        }
+    }
+
+    /// The folder at `path` below this one, whether it exists or not.
+    pub(crate) fn at(&self, path: &str, group: &str) -> Self {
+        Dir {
+            root: Arc::clone(&self.root),
+            inside: self.path_of(path),
             group: group.to_owned(),
         }
     }
 
-    /// Opens a folder below `base`.
-    pub(crate) fn open(base: impl AsFd, path: &str, group: &str) -> rustix::io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(Dir::new(openat(base, path, flags, Mode::empty())?, group))
+    /// Whether the folder exists.
+    pub(crate) fn exists(&self) -> rustix::io::Result<bool> {
+        match accessat(
+            &self.root,
+            self.path_of("."),
+            Access::EXISTS,
+            AtFlags::empty(),
+        ) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Makes the folder; its parent must exist.
+    pub(crate) fn make(&self) -> rustix::io::Result<()> {
+        mkdirat(&self.root, &self.inside, Mode::from_raw_mode(0o755))
+    }
+
+    /// Removes the folder, which must be empty of processes and groups.
+    pub(crate) fn remove(&self) -> rustix::io::Result<()> {
+        unlinkat(&self.root, &self.inside, AtFlags::REMOVEDIR)
+    }
+
+    /// Opens the folder itself.
+    pub(crate) fn open(&self, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(&self.root, self.path_of("."), flags, Mode::empty())
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        match (self.inside.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (inside, ".") => inside.to_owned(),
+            (inside, name) => format!("{inside}/{name}"),
+        }
     }
 
     pub(crate) fn group(&self) -> &str {
         &self.group
     }
 
+    /// Opens a file of this folder for reading.
+    pub(crate) fn open_read(&self, file: &str) -> rustix::io::Result<OwnedFd> {
+        openat(
+            &self.root,
+            self.path_of(file),
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+            Mode::empty(),
+        )
+    }
+
     /// Opens a file of this folder for writing.
     pub(crate) fn open_write(&self, file: &str) -> rustix::io::Result<OwnedFd> {
         openat(
-            &self.fd,
-            file,
+            &self.root,
+            self.path_of(file),
             OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
             Mode::empty(),
         )
@@ -71,6 +125,27 @@ impl Dir {
             .map_err(|errno| self.refused(controller, file, value, errno))
     }
 
+    /// Writes several values, each with one write(2), to a file opened once.
+    pub(crate) fn set_each<'a>(
+        &self,
+        controller: Controller,
+        file: &str,
+        values: impl Iterator<Item = &'a str>,
+    ) -> Result<()> {
+        let mut values = values.peekable();
+        let Some(first) = values.peek() else {
+            return Ok(());
+        };
+        let fd = self
+            .open_write(file)
+            .map_err(|errno| self.refused(controller, file, (*first).to_owned(), errno))?;
+        for value in values {
+            rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes()))
+                .map_err(|errno| self.refused(controller, file, value.to_owned(), errno))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn refused(
         &self,
         controller: Controller,
@@ -89,14 +164,18 @@ impl Dir {
 
     /// Reads a whole file.
     pub(crate) fn try_get(&self, file: &str) -> rustix::io::Result<String> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = openat(&self.fd, file, flags, Mode::empty())?;
+        let fd = self.open_read(file)?;
         let mut bytes = Vec::new();
         let mut chunk = [0u8; 4096];
         loop {
             match rustix::io::read(&fd, &mut chunk) {
                 Ok(0) => break,
-                Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                Ok(read) => {
+                    bytes.extend_from_slice(&chunk[..read]);
+                    if chunk.len() - read >= SURELY_THE_END {
+                        break;
+                    }
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
@@ -137,8 +216,7 @@ impl Dir {
 
     /// The names of the groups made inside this one.
     pub(crate) fn children(&self) -> rustix::io::Result<Vec<String>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let listing = openat(&self.fd, ".", flags, Mode::empty())?;
+        let listing = self.open(OFlags::RDONLY)?;
         let mut buffer = Vec::with_capacity(8192);
         let mut entries = RawDir::new(&listing, buffer.spare_capacity_mut());
         let mut names = Vec::new();
@@ -172,11 +250,7 @@ impl Dir {
             children => children?,
         };
         for name in children {
-            match Dir::open(&self.fd, &name, &self.group) {
-                Ok(child) => child.pids(into)?,
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
-            }
+            self.at(&name, &self.group).pids(into)?;
         }
         Ok(())
     }

@@ -85,6 +85,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The kernel would not tell of the group's events.
+    #[error("watch {file} of cgroup {group}")]
+    Notify {
+        /// The group.
+        group: String,
+        /// The file.
+        file: &'static str,
+        /// Why.
+        source: io::Error,
+    },
     /// A limit was asked for whose controller this machine does not have.
     #[error(
         "cannot set {limit}: the {controller} controller is not available on this machine (see /proc/cgroups and the kernel's configuration)"

@@ -1,9 +1,9 @@
-//! A control group: one path in every hierarchy, its folders held open.
+//! A control group: one path in every hierarchy.
 
 use std::os::fd::OwnedFd;
 
 use oci::runtime::LinuxResources;
-use rustix::fs::{AtFlags, Mode as FileMode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -21,6 +21,8 @@ pub struct Group {
     pub(crate) path: String,
     pub(crate) legacy: Vec<Member>,
     pub(crate) unified: Option<UnifiedMember>,
+    /// No hierarchy had it before.
+    is_new: bool,
 }
 
 /// The group in one v1 hierarchy.
@@ -94,7 +96,7 @@ impl Group {
         let absolute = format!("/{path}");
         let mut legacy = Vec::with_capacity(host.legacy.len());
         for hierarchy in &host.legacy {
-            let dir = make_folder(&hierarchy.root, path, &absolute, made, |parent| {
+            let dir = make_folder(&hierarchy.root, &absolute, made, |parent| {
                 v1::prepare_parent(hierarchy, parent)
             })
             .map_err(|source| Error::Create {
@@ -105,18 +107,20 @@ impl Group {
             legacy.push(Member { hierarchy, dir });
         }
         let unified = match &host.unified {
-            Some(tree) => Some(make_unified(tree, path, &absolute, made)?),
+            Some(tree) => Some(make_unified(tree, &absolute, made)?),
             None => None,
         };
         let group = Group {
             host,
             path: path.to_owned(),
+            is_new: made.roots.len() == legacy.len() + usize::from(unified.is_some()),
             legacy,
             unified,
         };
         // Without CPUs and memory nodes no process could enter.
         if let Some(Place::V1(dir)) = group.place(Controller::Cpuset) {
-            v1::cpuset::inherit(group.root_of(Controller::Cpuset), &group.path, dir)?;
+            let root = group.root_of(Controller::Cpuset);
+            v1::cpuset::inherit(root, &group.path, dir, group.is_new)?;
         }
         group.apply(resources)?;
         Ok(group)
@@ -132,16 +136,16 @@ impl Group {
         let absolute = format!("/{path}");
         let mut legacy = Vec::with_capacity(host.legacy.len());
         for hierarchy in &host.legacy {
-            if let Some(dir) = open_folder(&hierarchy.root, path, &absolute, || hierarchy.label())?
+            if let Some(dir) = find_folder(&hierarchy.root, path, &absolute, || hierarchy.label())?
             {
                 legacy.push(Member { hierarchy, dir });
             }
         }
         let mut unified = None;
         if let Some(tree) = &host.unified
-            && let Some(dir) = open_folder(&tree.root, path, &absolute, || "unified".to_owned())?
+            && let Some(dir) = find_folder(&tree.root, path, &absolute, || "unified".to_owned())?
         {
-            let controllers = controllers_of(&dir)?;
+            let controllers = controllers_of(tree, &dir)?;
             unified = Some(UnifiedMember { dir, controllers });
         }
         if legacy.is_empty() && unified.is_none() {
@@ -152,7 +156,14 @@ impl Group {
             path: path.to_owned(),
             legacy,
             unified,
+            is_new: false,
         })
+    }
+
+    /// Whether no hierarchy had it before [`Group::create`] made it, so that every counter started at zero.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The group's path, absolute from the roots of the hierarchies.
@@ -193,8 +204,7 @@ impl Group {
         }
         let (mut clone_into, mut procs) = (None, None);
         if let Some(tree) = &self.unified {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let folder = openat(&tree.dir, ".", flags, FileMode::empty());
+            let folder = tree.dir.open(OFlags::PATH);
             clone_into = Some(folder.map_err(failed("unified".to_owned()))?);
             let file = tree.dir.open_write("cgroup.procs");
             procs = Some(file.map_err(failed("unified".to_owned()))?);
@@ -254,20 +264,6 @@ impl Group {
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
-    }
-
-    /// How often the kernel's OOM killer struck in the group (Linux 4.13 for v1).
-    ///
-    /// # Errors
-    /// When the count cannot be read.
-    pub fn oom_kills(&self) -> Result<u64> {
-        let (dir, file) = match self.place(Controller::Memory) {
-            Some(Place::V1(dir)) => (dir, "memory.oom_control"),
-            Some(Place::V2(dir)) => (dir, "memory.events"),
-            None => return Ok(0),
-        };
-        let text = dir.get(Controller::Memory, file)?;
-        Ok(crate::text::value(&text, "oom_kill").unwrap_or(0))
     }
 
     /// Where a controller of this group is found.
@@ -333,42 +329,42 @@ impl Made<'_> {
     fn undo(&self) {
         for root in self.roots.iter().rev() {
             // Nothing has entered the group yet, so a plain rmdir is enough; the first error is the one to tell.
-            let _ = unlinkat(root, self.path, AtFlags::REMOVEDIR);
+            let _ = root.at(self.path, self.path).remove();
         }
     }
 }
 
-/// Makes `path` below `root`, with its parents, and opens it. `prepare` sees each parent newly made.
+/// Makes the group's folder below `root`, with its parents. `prepare` sees each parent newly made.
 fn make_folder(
     root: &'static Dir,
-    path: &str,
     absolute: &str,
     made: &mut Made<'_>,
     prepare: impl Fn(&Dir) -> rustix::io::Result<()>,
 ) -> rustix::io::Result<Dir> {
-    let mode = FileMode::from_raw_mode(0o755);
-    let mut result = mkdirat(root, path, mode);
+    let path = made.path;
+    let dir = root.at(path, absolute);
+    let mut result = dir.make();
     if result == Err(Errno::NOENT) {
         for (at, _) in path.match_indices('/') {
-            match mkdirat(root, &path[..at], mode) {
-                Ok(()) => prepare(&Dir::open(root, &path[..at], absolute)?)?,
+            let parent = root.at(&path[..at], absolute);
+            match parent.make() {
+                Ok(()) => prepare(&parent)?,
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
         }
-        result = mkdirat(root, path, mode);
+        result = dir.make();
     }
     match result {
         Ok(()) => made.roots.push(root),
         Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno),
     }
-    Dir::open(root, path, absolute)
+    Ok(dir)
 }
 
 fn make_unified(
     tree: &'static Unified,
-    path: &str,
     absolute: &str,
     made: &mut Made<'_>,
 ) -> Result<UnifiedMember> {
@@ -377,11 +373,11 @@ fn make_unified(
         hierarchy: "unified".to_owned(),
         source: errno.into(),
     };
-    let dir = make_folder(&tree.root, path, absolute, made, |_| Ok(())).map_err(failed)?;
-    let mut controllers = controllers_of(&dir)?;
+    let dir = make_folder(&tree.root, absolute, made, |_| Ok(())).map_err(failed)?;
+    let mut controllers = controllers_of(tree, &dir)?;
     if tree.controllers.iter().any(|c| !controllers.contains(c)) {
-        hand_down(tree, path, absolute).map_err(failed)?;
-        controllers = controllers_of(&dir)?;
+        hand_down(tree, made.path, absolute).map_err(failed)?;
+        controllers = controllers_of(tree, &dir)?;
     }
     Ok(UnifiedMember { dir, controllers })
 }
@@ -391,7 +387,7 @@ fn make_unified(
 fn hand_down(tree: &Unified, path: &str, absolute: &str) -> rustix::io::Result<()> {
     let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
     for parent in std::iter::once(".").chain(parents) {
-        let dir = Dir::open(&tree.root, parent, absolute)?;
+        let dir = tree.root.at(parent, absolute);
         let available = dir.try_get("cgroup.controllers")?;
         let enabled = dir.try_get("cgroup.subtree_control")?;
         let enabled: Vec<_> = enabled.split_whitespace().collect();
@@ -414,7 +410,10 @@ fn hand_down(tree: &Unified, path: &str, absolute: &str) -> rustix::io::Result<(
     Ok(())
 }
 
-fn controllers_of(dir: &Dir) -> Result<Vec<Controller>> {
+fn controllers_of(tree: &Unified, dir: &Dir) -> Result<Vec<Controller>> {
+    if tree.controllers.is_empty() {
+        return Ok(Vec::new()); // as on hybrid machines: the root has none to hand down
+    }
     let text = dir.get(Controller::Core, "cgroup.controllers")?;
     Ok(text
         .split_whitespace()
@@ -422,15 +421,15 @@ fn controllers_of(dir: &Dir) -> Result<Vec<Controller>> {
         .collect())
 }
 
-fn open_folder(
+fn find_folder(
     root: &Dir,
     path: &str,
     absolute: &str,
     label: impl Fn() -> String,
 ) -> Result<Option<Dir>> {
-    match Dir::open(root, path, absolute) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT) => Ok(None),
+    let dir = root.at(path, absolute);
+    match dir.exists() {
+        Ok(exists) => Ok(exists.then_some(dir)),
         Err(errno) => Err(Error::Open {
             path: absolute.to_owned(),
             hierarchy: label(),

@@ -208,7 +208,7 @@ fn detect() -> Result<Host> {
         let Some(root) = open_root(&mount.point, mount.kind.magic()) else {
             continue;
         };
-        let root = Dir::new(root, "/");
+        let root = Dir::root(root);
         match mount.kind {
             Kind::Unified if host.unified.is_none() => {
                 let controllers = root.get(Controller::Core, "cgroup.controllers")?;

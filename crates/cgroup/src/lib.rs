@@ -21,6 +21,7 @@ mod dir;
 mod freeze;
 mod kill;
 mod limits;
+mod oom;
 mod remove;
 mod text;
 mod v1;

@@ -3,7 +3,6 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -42,6 +41,17 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Removes the group as [`Group::remove`] does, without waiting. Answers whether it is gone: not, when processes are in
+    /// it or the kernel has not put away the last of them.
+    #[must_use]
+    pub fn remove_if_empty(&self) -> bool {
+        let legacy = self.host.legacy.iter().map(|h| &h.root);
+        let mut roots = legacy.chain(self.host.unified.iter().map(|tree| &tree.root));
+        roots.all(|root| remove_tree(root, &self.path).is_ok())
+    }
+}
+
 fn remove_until(root: &Dir, path: &str, deadline: Instant) -> rustix::io::Result<()> {
     let mut pause = Duration::from_micros(100);
     loop {
@@ -55,25 +65,24 @@ fn remove_until(root: &Dir, path: &str, deadline: Instant) -> rustix::io::Result
 }
 
 fn remove_tree(root: &Dir, path: &str) -> rustix::io::Result<()> {
-    match unlinkat(root, path, AtFlags::REMOVEDIR) {
+    let dir = root.at(path, path);
+    match dir.remove() {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         // Either processes or groups are inside.
         Err(Errno::BUSY) => {}
         Err(errno) => return Err(errno),
     }
-    let inside = match Dir::open(root, path, path) {
-        Ok(dir) => dir,
+    let children = match dir.children() {
         Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(errno),
+        children => children?,
     };
-    let children = inside.children()?;
     if children.is_empty() {
         return Err(Errno::BUSY);
     }
     for child in children {
-        remove_tree(&inside, &child)?;
+        remove_tree(&dir, &child)?;
     }
-    match unlinkat(root, path, AtFlags::REMOVEDIR) {
+    match dir.remove() {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),
     }

@@ -339,6 +339,26 @@ fn a_process_over_the_memory_limit_is_killed_and_counted() {
 }
 
 #[test]
+fn the_kernel_gives_notice_of_an_oom_kill() {
+    if !has(Controller::Memory) {
+        return;
+    }
+    let scratch = Scratch::new(&memory(Memory {
+        limit: Some(24 * MIB),
+        swap: Some(24 * MIB),
+        ..Memory::default()
+    }));
+    let notifier = scratch.group.oom_notifier().expect("the kernel tells");
+    let notifier = notifier.expect("there is a memory controller");
+    let read = |buffer: &mut [u8]| rustix::io::read(&notifier, buffer);
+    let mut buffer = [0; 4096];
+    assert_eq!(read(&mut buffer), Err(rustix::io::Errno::AGAIN));
+    wait(scratch.shell("exec dd if=/dev/zero of=/dev/null bs=134217728 count=1"));
+    let told = within(Duration::from_secs(5), || read(&mut buffer).is_ok());
+    assert!(told, "a notice for the kill");
+}
+
+#[test]
 fn a_limit_below_what_is_in_use_is_refused_when_asked_to_check() {
     let scratch = Scratch::new(&LinuxResources::default());
     let mut child = scratch

@@ -171,7 +171,6 @@ impl Shared {
     }
 
     /// Nanoseconds since the epoch.
-    #[expect(clippy::unused_self, reason = "the one clock of the engine")]
     pub(crate) fn now(&self) -> i64 {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -229,7 +228,13 @@ impl Shared {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
             shared.sweeping.store(false, Ordering::Release);
-            let swept = crate::blocking::run("sweep", move || Ok(shared.snapshots.sweep()?)).await;
+            let swept = crate::blocking::run("sweep", move || {
+                shared.snapshots.sweep()?;
+                // What many containers needed at once, an idle daemon does not need to keep.
+                sys::memory::trim_heap();
+                Ok(())
+            })
+            .await;
             if let Err(error) = swept {
                 tracing::warn!(
                     error = fault::chain(&error),

@@ -58,7 +58,6 @@ impl Host {
 
     /// The host's name as it is now.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "the name is asked of the host")]
     pub fn name(&self) -> String {
         rustix::system::uname()
             .nodename()

@@ -126,6 +126,22 @@ impl Engine {
         Ok(list)
     }
 
+    /// The tags of an image that a query's `reference` filters want; all when it has none.
+    #[must_use]
+    pub fn tags_shown(&self, image: &Image, query: &ImageQuery) -> Vec<String> {
+        let wanted = |tag: &&Reference| {
+            query
+                .filters
+                .matches_any("reference", |pattern| matches_reference(pattern, tag))
+        };
+        image
+            .tags
+            .iter()
+            .filter(wanted)
+            .map(Reference::familiar)
+            .collect()
+    }
+
     /// How an image came to be, newest first.
     ///
     /// # Errors
@@ -433,7 +449,6 @@ fn execution(config: &ContainerConfig) -> oci::image::Execution {
                 start_period: h.start_period,
                 start_interval: h.start_interval,
                 retries: h.retries,
-                ..oci::image::Healthcheck::default()
             }),
         volumes: config.volumes.keys().cloned().collect(),
         working_dir: config.working_dir.clone(),
@@ -464,15 +479,6 @@ fn changes(lines: &[String]) -> Result<Vec<::image::Change>> {
                 })
         })
         .collect()
-}
-
-impl ImageQuery {
-    /// Whether a name of an image is to be shown: with `reference` filters, only those that match.
-    #[must_use]
-    pub fn shows(&self, reference: &Reference) -> bool {
-        self.filters
-            .matches_any("reference", |pattern| matches_reference(pattern, reference))
-    }
 }
 
 /// A `reference=` pattern (`busy*`, `*/*:latest`) against a name, with or without its tag.

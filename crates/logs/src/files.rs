@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, open, rename, statat, unlink};
 use rustix::io::Errno;
@@ -39,6 +40,8 @@ pub(crate) struct Files {
     file: File,
     size: u64,
     settings: Settings,
+    /// Modification time of the file rotated last.
+    stamped: SystemTime,
 }
 
 impl Files {
@@ -60,6 +63,7 @@ impl Files {
             file,
             size,
             settings,
+            stamped: SystemTime::UNIX_EPOCH,
         })
     }
 
@@ -103,6 +107,10 @@ impl Files {
         }
         let previous = rotated_path(&self.path, 1, false);
         if last > 0 {
+            if self.settings.compress {
+                self.stamp()
+                    .map_err(at("set the time of the log", &self.path))?;
+            }
             rename(&self.path, &previous).map_err(at("rotate the log", &self.path))?;
         }
         self.file = open_append(&self.path, OFlags::CREATE | OFlags::EXCL)?;
@@ -110,6 +118,18 @@ impl Files {
         if last > 0 && self.settings.compress {
             compress(&previous)?;
         }
+        Ok(())
+    }
+
+    /// Gives the full file a modification time of its own: readers know a compressed file by it, and the kernel's clock may
+    /// stand still between two rotations.
+    fn stamp(&mut self) -> io::Result<()> {
+        let written = self.file.metadata()?.modified()?;
+        let own = written.max(self.stamped + Duration::from_nanos(1));
+        if own != written {
+            self.file.set_modified(own)?;
+        }
+        self.stamped = own;
         Ok(())
     }
 }

@@ -58,7 +58,7 @@ pub fn validate(driver: &str, options: &BTreeMap<String, String>) -> Result<Sett
     for option in options.keys() {
         let known = matches!(
             option.as_str(),
-            "mode" | "max-buffer-size" | "max-size" | "max-file" | "compress"
+            "mode" | "max-size" | "max-file" | "compress"
         );
         if !known && !extra.contains(&option.as_str()) {
             return Err(match driver {
@@ -83,27 +83,24 @@ fn nothing() -> Settings {
     }
 }
 
-/// Delivery is always what Docker calls blocking, as in a pipe; `non-blocking` is accepted and never loses a line either.
+/// Delivery is what Docker calls blocking, as in a pipe: no line is lost. Who asks for the other mode, in which lines may be
+/// lost and the program never waits for a slow disk, is told that there is none.
 fn check_mode(options: &BTreeMap<String, String>) -> Result<()> {
     let mode = options.get("mode").map_or("", String::as_str);
-    if !matches!(mode, "" | "blocking" | "non-blocking") {
-        return Err(Error::UnknownMode {
-            mode: mode.to_owned(),
-        });
+    match mode {
+        "" | "blocking" if options.contains_key("max-buffer-size") => Err(Error::BufferWithoutMode),
+        "" | "blocking" => Ok(()),
+        "non-blocking" => Err(Error::NonBlocking),
+        other => Err(Error::UnknownMode {
+            mode: other.to_owned(),
+        }),
     }
-    if let Some(size) = options.get("max-buffer-size") {
-        if mode != "non-blocking" {
-            return Err(Error::BufferWithoutMode);
-        }
-        parse_size("max-buffer-size", size, 1024)?;
-    }
-    Ok(())
 }
 
 fn settings(driver: Driver, options: &BTreeMap<String, String>) -> Result<Settings> {
     let max_size_bytes = match options.get("max-size").map(String::as_str) {
         Some("-1") => None,
-        Some(size) => Some(parse_size("max-size", size, 1000)?),
+        Some(size) => Some(parse_size("max-size", size)?),
         None => Some(DEFAULT_MAX_SIZE),
     };
     let max_files = match options.get("max-file") {
@@ -147,8 +144,8 @@ fn parse_bool(text: &str) -> Result<bool> {
     }
 }
 
-/// A size such as `10m`, `1.5GB`, `512KiB`; `base` is 1000 or 1024 as Docker counts for this option.
-fn parse_size(option: &'static str, text: &str, base: u64) -> Result<u64> {
+/// A size such as `10m`, `1.5GB`, `512KiB`; a kilobyte is 1000 bytes, as Docker counts for this option.
+fn parse_size(option: &'static str, text: &str) -> Result<u64> {
     let bad = || Error::BadSize {
         value: text.to_owned(),
     };
@@ -172,7 +169,7 @@ fn parse_size(option: &'static str, text: &str, base: u64) -> Result<u64> {
         clippy::cast_sign_loss,
         reason = "sizes far beyond 2^53 bytes are not files"
     )]
-    let bytes = (value * base.pow(power) as f64) as u64;
+    let bytes = (value * 1000_u64.pow(power) as f64) as u64;
     if bytes == 0 {
         return Err(Error::NotPositive { option });
     }
@@ -225,6 +222,13 @@ mod tests {
             refused("json-file", &[("mode", "maybe")]),
             "logger: logging mode not supported: maybe"
         );
+        let lossy = [("mode", "non-blocking"), ("max-buffer-size", "4m")];
+        for driver in ["json-file", "local"] {
+            let text = refused(driver, &lossy);
+            assert!(text.starts_with("logger: logging mode not supported: non-blocking"));
+            assert!(check(driver, &[("mode", "blocking")]).is_ok());
+        }
+        assert!(refused("json-file", &lossy[1..]).contains("only supported with"));
         assert!(refused("json-file", &[("max-size", "ten")]).contains("invalid size"));
         assert!(refused("json-file", &[("max-file", "0")]).contains("less than 1"));
         assert!(

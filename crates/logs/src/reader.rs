@@ -309,10 +309,9 @@ impl Reader {
                 return Ok(false); // between the rename and the creation of the new file
             };
             if let Some(opened) = self.open_generation(&next)? {
-                // Had the names moved meanwhile, this would not be the same list.
-                if generations(&self.path)?.first().map(|g| g.identity.inode)
-                    == found.first().map(|g| g.identity.inode)
-                {
+                // Had the names moved meanwhile, this would not be the same list; its head alone could be, because a new
+                // file may get the inode of one that was just deleted.
+                if same_names(&generations(&self.path)?, &found) {
                     self.source = Some(opened);
                     return Ok(true);
                 }
@@ -388,6 +387,12 @@ fn is_damage(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
     )
+}
+
+/// Whether two lists name the same files by the same names.
+fn same_names(one: &[Generation], other: &[Generation]) -> bool {
+    let key = |g: &Generation| (g.index, g.compressed, g.identity.device, g.identity.inode);
+    one.iter().map(key).eq(other.iter().map(key))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -115,6 +115,12 @@ impl ParentEnd {
     /// Gives the child a word.
     pub(crate) fn say(&self, word: Word) -> Result<(), Errno> {
         rustix::net::send(&self.0, &[word as u8], SendFlags::NOSIGNAL).map(drop)
+    }
+}
+
+impl AsFd for ChildEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -3,14 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci::runtime::{Process, Spec};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use sys::namespace::Namespaces;
-use sys::process::{Clone, Fork, clone3};
+use sys::process::{Fork, fork};
 
-use crate::channel;
-use crate::create::{Born, in_pid_namespace};
+use crate::channel::{self, ChildEnd, News, ParentEnd};
+use crate::create::Born;
 use crate::errno::Refusal;
 use crate::error::Error;
-use crate::init::{self, Joining};
+use crate::init::{self, Birth, Joining};
 use crate::plan::ProcessPlan;
 use crate::plan::namespaces::flag;
 use crate::stdio::Stdio;
@@ -78,32 +81,17 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
             .above_standard()
             .map_err(Error::spawn("standard streams"))?,
         tasks,
+        birth_group,
         init: exec.init,
-        // The pid namespace is entered by being born in it.
-        namespaces: namespaces - Namespaces::PID,
+        namespaces,
     };
     let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
-    let mut parent = Some(parent);
-    let how = Clone {
-        cgroup: birth_group.as_ref().map(AsFd::as_fd),
-        ..Clone::default()
-    };
-    let joins_pid = namespaces.contains(Namespaces::PID).then_some(exec.init);
-    let (pid, pidfd) = in_pid_namespace(joins_pid, Namespaces::PID, || {
-        match clone3(&how).map_err(clone_failed)? {
-            Fork::Child => {
-                drop(parent.take());
-                init::join_container(&plan, &child)
-            }
-            Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
-        }
-    })?;
-    drop((plan, child));
+    let (pid, pidfd, parent) = bear(plan, child, parent)?;
     let mut born = Born {
         pid,
         pidfd,
         console: None,
-        channel: parent.ok_or(Error::Lost)?,
+        channel: parent,
     };
     match born.advance_to_exec() {
         Ok(()) => Ok(ExecProcess {
@@ -115,13 +103,57 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
     }
 }
 
-/// A pid namespace whose first process has ended takes no more processes.
-fn clone_failed(error: std::io::Error) -> Error {
-    if error.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error()) {
+/// Has a helper enter the container and bear the process there, as our child.
+fn bear(
+    plan: Joining<'_>,
+    child: ChildEnd,
+    parent: ParentEnd,
+) -> Result<(i32, OwnedFd, ParentEnd), Error> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::spawn("make a pipe"))?;
+    let helper = match fork().map_err(|error| Error::Spawn {
+        what: "fork",
+        source: Refusal::from(error),
+    })? {
+        Fork::Child => {
+            // With a copy of it we would never see that our parent has left.
+            drop((parent, reader));
+            init::enter_container(&plan, &child, &writer)
+        }
+        Fork::Parent { pidfd, .. } => pidfd,
+    };
+    // Only the new process holds its end of the channel now: should it die, we hear of it.
+    drop((plan, child, writer));
+    let mut bytes = [0; Birth::LEN];
+    let len = rustix::io::retry_on_intr(|| rustix::io::read(&reader, &mut bytes))
+        .map_err(Error::spawn("listen to the helper"))?;
+    let _ =
+        rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(helper.as_fd()), WaitIdOptions::EXITED));
+    if len != bytes.len() {
+        return Err(match parent.next() {
+            Ok(News::Failed(report)) => report.into_error(),
+            _ => Error::Lost,
+        });
+    }
+    let pid = match Birth::from_bytes(bytes) {
+        Birth::Born(pid) => pid,
+        Birth::NotJoined(errno) => return Err(refused("join the container", errno, Errno::SRCH)),
+        // A pid namespace whose first process has ended takes no more processes.
+        Birth::NotCloned(errno) => return Err(refused("clone the process", errno, Errno::NOMEM)),
+    };
+    let known = Pid::from_raw(pid).ok_or(Error::Lost)?;
+    // It is our child and nobody has waited for it: the pid is still its own.
+    let pidfd =
+        pidfd_open(known, PidfdFlags::empty()).map_err(Error::spawn("open the new process"))?;
+    Ok((pid, pidfd, parent))
+}
+
+fn refused(what: &'static str, errno: i32, of_the_ended: Errno) -> Error {
+    let errno = Errno::from_raw_os_error(errno);
+    if errno == of_the_ended {
         return Error::NotRunning;
     }
     Error::Spawn {
-        what: "clone the process",
-        source: Refusal::from(error),
+        what,
+        source: Refusal(errno),
     }
 }

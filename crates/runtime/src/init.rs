@@ -23,7 +23,7 @@ mod session;
 mod streams;
 
 use std::convert::Infallible;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sys::namespace::Namespaces;
@@ -164,34 +164,112 @@ pub(crate) struct Joining<'a> {
     pub(crate) process: ProcessPlan<'a>,
     pub(crate) stdio: Stdio,
     pub(crate) tasks: Vec<OwnedFd>,
+    /// The cgroup v2 folder that it is born in.
+    pub(crate) birth_group: Option<OwnedFd>,
     pub(crate) init: BorrowedFd<'a>,
     pub(crate) namespaces: Namespaces,
 }
 
-/// Becomes one more process of a running container.
-pub(crate) fn join_container(plan: &Joining<'_>, channel: &ChildEnd) -> ! {
-    end(channel, || joined(plan, channel))
+/// Why no process was born in the container, or its pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birth {
+    Born(i32),
+    /// The errno of joining the namespaces.
+    NotJoined(i32),
+    /// The errno of the clone.
+    NotCloned(i32),
 }
 
-/// Order is the contract, as above. From the clone on we are in the container's pid namespace: not dumpable, and with
-/// nothing of the host that is not needed.
+impl Birth {
+    pub(crate) const LEN: usize = 5;
+
+    fn to_bytes(self) -> [u8; Self::LEN] {
+        let (kind, number) = match self {
+            Self::Born(pid) => (0, pid),
+            Self::NotJoined(errno) => (1, errno),
+            Self::NotCloned(errno) => (2, errno),
+        };
+        let [a, b, c, d] = number.to_ne_bytes();
+        [kind, a, b, c, d]
+    }
+
+    pub(crate) fn from_bytes([kind, a, b, c, d]: [u8; Self::LEN]) -> Self {
+        let number = i32::from_ne_bytes([a, b, c, d]);
+        match kind {
+            0 => Self::Born(number),
+            1 => Self::NotJoined(number),
+            _ => Self::NotCloned(number),
+        }
+    }
+}
+
+/// Enters the container from outside its pid namespace, and bears the new process there as a child of our parent. So
+/// nobody in the container ever sees a process that still has the host's root or a descriptor of our parent's, not even
+/// with the right to trace (CVE-2016-9962).
+pub(crate) fn enter_container(plan: &Joining<'_>, channel: &ChildEnd, pid_to: &OwnedFd) -> ! {
+    end(channel, || {
+        step("session", session::hide)?;
+        step("oom score", || oom::set(plan.process.oom_score_adj))?; // through the host's /proc; the child inherits it
+        step("scheduling", || {
+            schedule::set_affinity(plan.process.schedule.affinity.0.as_ref())
+        })?;
+        step("descriptors", || {
+            close_all_but_needed(plan, channel, pid_to)
+        })?;
+        // The cgroup namespace comes last: out of it no process can be born in a group of cgroup v2.
+        let early = plan.namespaces - Namespaces::CGROUP;
+        let birth = match sys::namespace::join(plan.init, early) {
+            Err(error) => Birth::NotJoined(error.raw_os_error().unwrap_or(0)),
+            Ok(()) => {
+                let how = Clone {
+                    cgroup: plan.birth_group.as_ref().map(AsFd::as_fd),
+                    sibling: true,
+                    ..Clone::default()
+                };
+                match clone3(&how) {
+                    Err(error) => Birth::NotCloned(error.raw_os_error().unwrap_or(0)),
+                    Ok(Fork::Child) => return joined(plan, channel),
+                    Ok(Fork::Parent { pid, .. }) => Birth::Born(pid),
+                }
+            }
+        };
+        step("clone", || {
+            rustix::io::write(pid_to, &birth.to_bytes()).tried(|| "tell the pid".to_owned())
+        })?;
+        exit_now(0)
+    })
+}
+
+fn close_all_but_needed(plan: &Joining<'_>, channel: &ChildEnd, pid_to: &OwnedFd) -> Step {
+    let mut kept = vec![channel.as_fd(), pid_to.as_fd(), plan.init];
+    kept.extend(plan.tasks.iter().map(AsFd::as_fd));
+    kept.extend(plan.birth_group.as_ref().map(AsFd::as_fd));
+    if let Stdio::Pipes {
+        stdin,
+        stdout,
+        stderr,
+    } = &plan.stdio
+    {
+        kept.extend([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+    }
+    sys::fds::close_all_but(&kept).tried(|| "close descriptors".to_owned())
+}
+
+/// Order is the contract, as above. We are in the container: not dumpable, and with nothing of the host that is not
+/// needed.
 fn joined(plan: &Joining<'_>, channel: &ChildEnd) -> Steps<Infallible> {
     step("session", session::begin)?;
-    step("oom score", || oom::set(plan.process.oom_score_adj))?;
-    step("scheduling", || {
-        schedule::set_affinity(plan.process.schedule.affinity.0.as_ref())
-    })?;
     step("cgroups", || cgroups::enter(&plan.tasks))?;
     step("scheduling", || {
         schedule::set_affinity(plan.process.schedule.affinity.1.as_ref())
     })?;
-    let labels = step("labels", || labels::open(&plan.process))?;
     step("namespaces", || {
-        namespaces::join_process(plan.init, plan.namespaces)
+        namespaces::join_process(plan.init, plan.namespaces & Namespaces::CGROUP)
     })?;
     if plan.namespaces.contains(Namespaces::USER) {
         step("user namespace", rights::become_root)?;
     }
+    let labels = step("labels", || labels::open_inside(&plan.process))?;
     if matches!(plan.stdio, Stdio::Terminal) {
         step("console", || {
             let root = Root::new(root::current()?);

@@ -164,15 +164,14 @@ pub(crate) async fn feed<F: Future>(
     let (to, reader) = engine::stream::inward();
     let work = work(reader);
     tokio::pin!(work);
-    tokio::select! {
-        done = &mut work => {
-            // A client in the middle of sending would see a broken pipe instead of our answer.
-            let _ = tokio::time::timeout(DRAIN, drain(&mut body)).await;
-            return done;
-        }
-        () = pump(&mut body, to) => {}
-    }
-    work.await
+    // Work that fails lets go of its reader first, so the pump may well be the one that ends here.
+    let done = tokio::select! {
+        done = &mut work => done,
+        () = pump(&mut body, to) => (&mut work).await,
+    };
+    // A client in the middle of sending would see a broken pipe instead of our answer.
+    let _ = tokio::time::timeout(DRAIN, drain(&mut body)).await;
+    done
 }
 
 async fn pump(body: &mut Incoming, to: mpsc::Sender<io::Result<Vec<u8>>>) {

@@ -74,6 +74,12 @@ impl From<engine::Error> for Problem {
     }
 }
 
+impl From<ids::Error> for Problem {
+    fn from(error: ids::Error) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
 /// The C library's words as clients know them: `No such file or directory (os error 2)` without the number and in lower
 /// case. The docker command line picks its exit code (126, 127) by such words.
 pub(crate) fn in_words(message: &str) -> String {
@@ -108,11 +114,5 @@ mod tests {
         );
         check("Is a directory (os error 21)", "is a directory");
         check("nothing (of the kind)", "nothing (of the kind)");
-    }
-}
-
-impl From<ids::Error> for Problem {
-    fn from(error: ids::Error) -> Self {
-        Self::new(error.kind(), error.to_string())
     }
 }

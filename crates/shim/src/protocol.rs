@@ -168,6 +168,9 @@ pub enum Event {
         /// The chain of causes.
         message: String,
     },
+    /// The kernel's OOM killer struck in the container, which has a memory limit. Told while it runs, and before `Exited`
+    /// when it ends by it.
+    Oom,
     /// The container has ended, its output is in the log, its exit record is on disk, its cgroup is gone.
     Exited(Exit),
 }

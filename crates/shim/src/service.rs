@@ -16,6 +16,7 @@ mod detach;
 mod exit;
 mod input;
 mod launch;
+mod oom;
 mod output;
 mod poller;
 mod process;
@@ -51,6 +52,8 @@ pub(crate) struct Shim {
     launch: Option<Box<Launch>>,
     facts: Facts,
     container: Option<launch::Running>,
+    /// Of a container with a memory limit.
+    oom: Option<oom::OomWatch>,
     exit: Option<Exit>,
     /// `Exited` was told: nothing is left but clients that still fetch output.
     finished: bool,
@@ -118,6 +121,7 @@ impl Shim {
             launch: Some(launch),
             facts,
             container: None,
+            oom: None,
             exit: None,
             finished: false,
             processes: BTreeMap::new(),
@@ -149,6 +153,7 @@ impl Shim {
                 match what {
                     What::Listener => self.accept(),
                     What::Control => self.serve_daemon(ready),
+                    What::Oom => self.notice_oom(),
                     What::Exit(key) => self.note_exit(key),
                     What::Output(key, stream) => self.pump(key, stream),
                     What::Input(key) => self.feed(key),
@@ -168,8 +173,10 @@ impl Shim {
             .values()
             .filter_map(Process::deadline)
             .map(|at| at.saturating_duration_since(now));
+        let look = self.oom.as_ref().and_then(oom::OomWatch::deadline);
+        let look = look.map(|at| at.saturating_duration_since(now));
         let quiet = self.reading.is_busy().then_some(QUIET);
-        deadlines.chain(quiet).min()
+        deadlines.chain(look).chain(quiet).min()
     }
 
     /// Gives back what a busy time needed.
@@ -183,6 +190,7 @@ impl Shim {
 
     /// After every round: ends what is complete, asks epoll for what is wanted now.
     fn settle(&mut self) {
+        self.settle_oom();
         let keys: Vec<Key> = self.processes.keys().copied().collect();
         // Execs first: the container has ended when all its processes have.
         for key in keys.into_iter().rev() {

@@ -1,7 +1,7 @@
 //! Descriptors in bulk, and descriptors from outside.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::check;
 
@@ -31,6 +31,35 @@ pub fn close_from(first: u32, how: CloseRange) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes every descriptor from 3 on but these, at once. See `close_range(2)`, Linux 5.9.
+///
+/// For processes about to exec or to end without dropping what they own, as for [`close_from`].
+///
+/// # Errors
+/// ENOSYS on older kernels.
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept
+        .iter()
+        .filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok())
+        .filter(|number| *number > 2)
+        .collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            close_between(first, number - 1)?;
+        }
+        first = number + 1;
+    }
+    close_between(first, u32::MAX)
+}
+
+fn close_between(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes integers only; who owns the descriptors is the caller's promise above.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+    Ok(())
+}
+
 /// Takes ownership of a descriptor that was inherited by number, as from a parent's exec. `None` when it is not open.
 ///
 /// Ask once for one number, early, and never for one that something else in the process owns.
@@ -43,4 +72,33 @@ pub fn inherited(number: RawFd) -> Option<OwnedFd> {
     }
     // SAFETY: it is open, and by the contract above nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::{Fork, exit_now, fork};
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn only_what_is_kept_stays_open() {
+        let files: Vec<std::fs::File> = (0..6)
+            .map(|_| std::fs::File::open("/dev/null").expect("it is there"))
+            .collect();
+        let is_open = |file: &std::fs::File| rustix::io::fcntl_getfd(file).is_ok();
+        match fork().expect("fork") {
+            Fork::Child => {
+                let done = close_all_but(&[files[4].as_fd(), files[1].as_fd()]).is_ok();
+                let open: Vec<bool> = files.iter().map(is_open).collect();
+                let right = open == [false, true, false, false, true, false];
+                exit_now(i32::from(!(done && right)));
+            }
+            Fork::Parent { pidfd, .. } => {
+                let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                let status = status.expect("our child").expect("an end");
+                assert_eq!(status.exit_status(), Some(0));
+            }
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) fn apply(dir: &Dir, cpu: &Cpu) -> Result<()> {
 /// Makes the children of a new v1 group start with its CPUs and memory nodes. The group itself is filled by
 /// [`inherit`], on the way to its first child.
 pub(crate) fn prepare_parent(parent: &Dir) -> rustix::io::Result<()> {
-    let above = Dir::open(parent, "..", parent.group())?;
+    let above = parent.at("..", parent.group());
     for file in FILES {
         if parent.try_get(file)?.trim().is_empty() {
             parent.try_set(file, above.try_get(file)?.trim())?;
@@ -33,15 +33,27 @@ pub(crate) fn prepare_parent(parent: &Dir) -> rustix::io::Result<()> {
 }
 
 /// Gives a v1 group that has no CPUs or memory nodes those of its parent, and its parents those of theirs.
-pub(crate) fn inherit(root: &Dir, path: &str, dir: &Dir) -> Result<()> {
+pub(crate) fn inherit(root: &Dir, path: &str, dir: &Dir, is_new: bool) -> Result<()> {
+    // A parent that hands down hands both down.
+    let [_, mems] = FILES;
+    let files: &[&str] = if is_new { &[mems] } else { &FILES };
+    let has = |file: &&str| Ok(!dir.get(Controller::Cpuset, file)?.trim().is_empty());
+    if files
+        .iter()
+        .map(has)
+        .collect::<Result<Vec<_>>>()?
+        .iter()
+        .all(|has| *has)
+    {
+        return Ok(());
+    }
     for file in FILES {
         if !dir.get(Controller::Cpuset, file)?.trim().is_empty() {
             continue;
         }
         let mut value = root.get(Controller::Cpuset, file)?;
         for (at, _) in path.match_indices('/') {
-            let parent = Dir::open(root, &path[..at], dir.group())
-                .map_err(|errno| dir.unreadable(Controller::Cpuset, file, errno))?;
+            let parent = root.at(&path[..at], dir.group());
             let own = parent.get(Controller::Cpuset, file)?;
             if own.trim().is_empty() {
                 parent.set(Controller::Cpuset, file, value.trim())?;

@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::hierarchy::Controller;
 
 pub(crate) fn apply(dir: &Dir, rules: &[Rule]) -> Result<()> {
-    let lines = plan(rules)?;
-    for (file, value) in lines {
-        dir.set(Controller::Devices, file, value)?;
+    // The kernel takes one rule a write, but any number of writes by one descriptor.
+    for same_file in plan(rules)?.chunk_by(|(left, _), (right, _)| left == right) {
+        let values = same_file.iter().map(|(_, value)| value.as_str());
+        dir.set_each(Controller::Devices, same_file[0].0, values)?;
     }
     Ok(())
 }

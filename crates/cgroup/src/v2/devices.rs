@@ -16,7 +16,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 use sys::bpf::{self, Insn};
 
 use crate::device::{DeviceKind, Rule};
@@ -34,8 +34,8 @@ pub(crate) fn apply(dir: &Dir, rules: &[Rule]) -> Result<()> {
             source,
         }
     };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat(dir, ".", flags, Mode::empty())
+    let folder = dir
+        .open(OFlags::RDONLY)
         .map_err(|errno| dir.unreadable(Controller::Devices, ".", errno))?;
     let program = bpf::load_device_filter(&emit(rules)).map_err(failed("load"))?;
     let mut old = Vec::new();

@@ -3,9 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
 
 use super::record::Record;
 use crate::engine::Shared;
@@ -75,17 +75,25 @@ fn read(root: BorrowedFd<'_>) -> Result<Accounts> {
 }
 
 fn read_file(root: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
-    // NONBLOCK: a FIFO in the file's place must not hold us up.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let fd = openat2(root, path, flags, Mode::empty(), resolve)?;
-    let meta = rustix::fs::fstat(&fd)?;
+    let place = openat2(
+        root,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    )?;
+    // Looked at before it is opened: a FIFO would hold us up, and to open a device, which the container's root can make
+    // a node of but not open, can be an act on the host.
+    let meta = rustix::fs::fstat(&place)?;
     if FileType::from_raw_mode(meta.st_mode) != FileType::RegularFile {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "not a regular file",
         ));
     }
+    let again = format!("/proc/self/fd/{}", place.as_raw_fd());
+    let fd = openat(CWD, again, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::new();
     File::from(fd).take(CAP + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > CAP {

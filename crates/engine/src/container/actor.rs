@@ -71,6 +71,10 @@ pub(crate) struct Actor {
     stop: stop::Plan,
     /// When the stop signal turns into SIGKILL.
     kill_at: Option<Instant>,
+    /// `oom` was told while this run went on.
+    oom_told: bool,
+    /// When we kill what a shim that does not answer should have killed.
+    force_at: Option<Instant>,
     /// When the restart policy starts it again.
     restart_at: Option<Instant>,
     /// Remove anonymous volumes with it.
@@ -109,6 +113,8 @@ impl Actor {
             health,
             stop: stop::Plan::default(),
             kill_at: None,
+            oom_told: false,
+            force_at: None,
             restart_at: None,
             with_volumes: false,
             gone: false,
@@ -200,6 +206,10 @@ impl Actor {
                     self.tell("detach", []);
                 }
             }
+            Ok(Some(ShimEvent::Oom)) => {
+                self.oom_told = true;
+                self.tell("oom", []);
+            }
             Ok(Some(ShimEvent::LogFailed { message })) => {
                 tracing::error!(container = %self.record.id, message, "the log cannot be written");
             }
@@ -210,11 +220,16 @@ impl Actor {
 
     fn deadline(&self) -> Instant {
         let far = || Instant::now() + Duration::from_secs(86_400);
-        [self.kill_at, self.restart_at, self.health.next()]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or_else(far)
+        [
+            self.kill_at,
+            self.force_at,
+            self.restart_at,
+            self.health.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_else(far)
     }
 
     async fn on_time(&mut self) {
@@ -223,6 +238,10 @@ impl Actor {
         if due(self.kill_at) {
             self.kill_at = None;
             self.kill_all().await;
+        }
+        if due(self.force_at) {
+            self.force_at = None;
+            self.kill_without_shim();
         }
         if due(self.restart_at) {
             self.restart_at = None;

@@ -362,7 +362,7 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
             host.isolation
         )));
     }
-    for link in &host.links {
+    if let Some(link) = host.links.first() {
         let target = link.split(':').next().unwrap_or_default();
         if shared.containers.require(target).is_err() {
             return Err(Error::Invalid(format!(

@@ -235,6 +235,14 @@ pub(crate) fn read_exit(shared: &Shared, id: &str) -> Option<Exit> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Kills every process of a container, in whatever state.
+pub(crate) fn kill_all(shared: &Shared, record: &Record) {
+    let killed = cgroup::Group::open(&shared.cgroup_of(record)).and_then(|group| group.kill_all());
+    if let Err(error) = killed {
+        tracing::warn!(container = %record.id, error = fault::chain(&error), "not killed");
+    }
+}
+
 /// Kills what a dead shim left running, and removes its cgroup.
 pub(crate) fn kill_leftovers(shared: &Shared, record: &Record) {
     let Ok(group) = cgroup::Group::open(&shared.cgroup_of(record)) else {

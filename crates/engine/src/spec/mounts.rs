@@ -198,10 +198,10 @@ fn of_record(record: &MountRecord) -> Mount {
         (false, true) => "ro",
         (false, false) => "rro",
     };
-    mount(
-        &record.destination,
-        "bind",
-        &source,
-        &[bind, propagation, ro],
-    )
+    let mut options = vec![bind, propagation, ro];
+    if record.subpath.is_some() {
+        // Every container that has the volume can put a link there after it was looked up.
+        options.push("src-nofollow");
+    }
+    mount(&record.destination, "bind", &source, &options)
 }

@@ -109,21 +109,32 @@ const REPLACEABLE: [&str; 10] = [
     "sys/crypto/fips_enabled",
 ];
 
-/// Refuses mounts inside a procfs, which could make us or others trust what is not the kernel's word.
+/// Refuses mounts inside a procfs, and anything but a procfs in its place: what an image or a neighbour has there must
+/// not pass for the kernel's word.
 fn check_proc(target: &OwnedFd, plan: &MountPlan) -> Step {
-    if matches!(&plan.source, Source::New(filesystem) if filesystem.kind == "proc") {
-        return Ok(());
-    }
-    let magic = rustix::fs::fstatfs(target)
-        .tried(|| "look at the mount point".to_owned())?
-        .f_type;
-    if magic as i64 != PROC {
-        return Ok(());
-    }
+    let is_proc = |fd: &OwnedFd| {
+        rustix::fs::fstatfs(fd)
+            .map(|stat| stat.f_type == PROC)
+            .tried(|| "look at the mount point".to_owned())
+    };
     let inside = plan.destination.strip_prefix("/proc").ok();
     let whole = inside == Some(Path::new(""));
-    // All of /proc may come from elsewhere, as with --pid=host and a bound /proc.
-    if whole || inside.is_some_and(|path| REPLACEABLE.iter().any(|each| path == Path::new(each))) {
+    let brings_proc = match &plan.source {
+        Source::New(filesystem) => filesystem.kind == "proc",
+        Source::Tree { tree, .. } => whole && is_proc(tree)?,
+        Source::Hierarchies(_) => false,
+    };
+    if brings_proc {
+        return Ok(());
+    }
+    if whole {
+        return Err(Failure::new(
+            "it cannot be mounted because it is not of type proc",
+        ));
+    }
+    let replaces =
+        inside.is_some_and(|path| REPLACEABLE.iter().any(|each| path == Path::new(each)));
+    if replaces || !is_proc(target)? {
         return Ok(());
     }
     Err(Failure::new(

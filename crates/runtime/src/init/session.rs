@@ -6,11 +6,14 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::failure::{Failure, Step, Tried};
 
+/// Nobody in the container may look into us or our descriptors before the exec (CVE-2016-9962).
+pub(super) fn hide() -> Step {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).tried(|| "become not dumpable".to_owned())
+}
+
 /// Forgets what the parent had set up for itself.
 pub(super) fn begin() -> Step {
-    // Nobody in the container may look into us or our descriptors before the exec (CVE-2016-9962).
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .tried(|| "become not dumpable".to_owned())?;
+    hide()?;
     // Ignored and blocked signals would outlive the exec.
     sys::signal::reset_all();
     sys::signal::set_blocked(sys::signal::Set::empty()).tried(|| "unblock signals".to_owned())?;

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci::runtime::Mount;
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use sys::mount::{Change, Depth, Propagation, set_attributes};
@@ -184,8 +184,13 @@ fn bind(
     if depth == Depth::Recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = open_tree(CWD, mount.source.as_str(), flags)
-        .map_err(|errno| (format!("open {}", mount.source), errno))?;
+    let opened = if options.source_without_links {
+        without_links(&mount.source)
+            .and_then(|source| open_tree(source, c"", flags | OpenTreeFlags::AT_EMPTY_PATH))
+    } else {
+        open_tree(CWD, mount.source.as_str(), flags)
+    };
+    let tree = opened.map_err(|errno| (format!("open {}", mount.source), errno))?;
     let stat = rustix::fs::statat(&tree, c"", AtFlags::EMPTY_PATH)
         .map_err(|errno| (format!("stat {}", mount.source), errno))?;
     set(&tree, options, idmap)?;
@@ -193,6 +198,13 @@ fn bind(
         tree,
         is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
     })
+}
+
+/// Opens a source that lies where containers can write: one of them may have put a link to the host's root in its place
+/// since somebody looked. See openat2(2), `RESOLVE_NO_SYMLINKS`.
+fn without_links(source: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
 }
 
 fn set(
@@ -311,6 +323,24 @@ mod tests {
             options: vec!["rbind".to_owned(), "rprivate".to_owned(), "ro".to_owned()],
             ..Mount::default()
         }
+    }
+
+    #[test]
+    fn a_source_without_links_is_opened_through_none() {
+        let temp = std::env::temp_dir().join(format!("estiva-source-{}", std::process::id()));
+        std::fs::create_dir_all(temp.join("real/inner")).expect("a temporary folder");
+        std::os::unix::fs::symlink("real", temp.join("link")).expect("symlink");
+        let linux = oci::runtime::Linux::default();
+        let try_it = |path: &str, word: &str| {
+            let mut mount = bind_of(temp.join(path).to_str().expect("ASCII"));
+            mount.options.push(word.to_owned());
+            plan(&[mount], None, Idmaps::new(&linux)).map(drop)
+        };
+        try_it("real/inner", "src-nofollow").expect("no link");
+        try_it("link/inner", "rw").expect("links are followed elsewhere");
+        let error = try_it("link/inner", "src-nofollow").expect_err("a link");
+        assert!(fault::chain(&error).contains("too many levels"), "{error}");
+        std::fs::remove_dir_all(&temp).expect("ours");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) copies_up: bool,
     /// Shift ids by the mount's or the container's mappings.
     pub(crate) idmap: Option<Depth>,
+    /// The source's path must not lead through any symbolic link.
+    pub(crate) source_without_links: bool,
 }
 
 /// Attributes to add and to remove.
@@ -110,6 +112,7 @@ impl Options {
             "idmap" => self.idmap = Some(Depth::One),
             "ridmap" => self.idmap = Some(Depth::Recursive),
             "tmpcopyup" => self.copies_up = true,
+            "src-nofollow" => self.source_without_links = true,
             "sync" => self.flags.push("sync"),
             "dirsync" => self.flags.push("dirsync"),
             "lazytime" => self.flags.push("lazytime"),

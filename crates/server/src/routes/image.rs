@@ -66,11 +66,7 @@ async fn list(call: Call) -> Result {
         .iter()
         .map(|image| {
             let mut row = render::image::summary(image, call.version);
-            let shown = |names: &[oci::Reference]| -> Vec<String> {
-                let shown = names.iter().filter(|name| query.shows(name));
-                shown.map(oci::Reference::familiar).collect()
-            };
-            row.repo_tags = shown(&image.tags);
+            row.repo_tags = call.engine.tags_shown(image, &query);
             if let Some(usage) = &shared {
                 row.shared_size = render::image::shared(image, usage);
             }

@@ -44,14 +44,16 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn wants(&self, stream: Stream) -> bool {
-        match stream {
+        let asked = match stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
-        }
+        };
+        asked && !self.finishing && !self.lost
     }
 
+    /// Whether the process's output must wait for it; for one that leaves it need not.
     pub(crate) fn is_congested(&self) -> bool {
-        self.queue.len() >= CONGESTED
+        self.queue.len() >= CONGESTED && !self.finishing && !self.lost
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -46,14 +46,15 @@ impl Shim {
             return;
         };
         let at_unix_nanos = logs::unix_nanos_now();
-        let oom_killed = container.oom_killed();
+        let ooms = container.ooms();
         container.kill_leftovers();
         let exit = Exit {
             code,
-            oom_killed,
+            oom_killed: ooms > container.ooms_before,
             at_unix_nanos,
             started_unix_nanos: container.started_unix_nanos,
         };
+        self.end_oom(ooms);
         self.exit = Some(exit);
         // Should the disk refuse, the daemon is still told; after a crash of both, the container counts as lost.
         let _ = write_record(&self.facts.exit_file, &exit, self.facts.durable);

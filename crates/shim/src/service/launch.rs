@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use cgroup::Group;
 use logs::Writer;
-use oci::runtime::{Linux, LinuxSeccomp, Process as ProcessSpec, Spec};
+use oci::runtime::{Linux, LinuxSeccomp, NamespaceKind, Process as ProcessSpec, Spec};
 use runtime::Stdio;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::Shim;
+use super::oom::OomWatch;
 use super::process::{Ends, INIT, Key};
 use crate::protocol::{Event, ExecLaunch, Failure, Launch, Target};
 
@@ -24,23 +25,21 @@ pub(crate) struct Running {
     /// What holds for execs; the rest of the spec is dropped after the start.
     spec: Box<Spec>,
     group: Option<Group>,
+    /// Its pid namespace is its own: with init all of its processes die.
+    dies_whole: bool,
     pub(crate) started_unix_nanos: i64,
-    ooms_before: u64,
+    pub(crate) ooms_before: u64,
 }
 
 impl Running {
-    /// Whether the kernel's OOM killer struck since the start.
-    pub(crate) fn oom_killed(&self) -> bool {
-        self.ooms() > self.ooms_before
-    }
-
-    fn ooms(&self) -> u64 {
+    /// How often the kernel's OOM killer struck in the cgroup.
+    pub(crate) fn ooms(&self) -> u64 {
         ooms(self.group.as_ref())
     }
 
     /// Kills what init left behind: with a pid namespace of its own nothing, else whatever is in the cgroup.
     pub(crate) fn kill_leftovers(&self) {
-        if let Some(group) = &self.group {
+        if let Some(group) = self.group.as_ref().filter(|_| !self.dies_whole) {
             // A group that cannot be emptied is told of when it cannot be removed.
             let _ = group.kill_all();
         }
@@ -48,6 +47,13 @@ impl Running {
 
     pub(crate) fn remove_group(&self) {
         if let Some(group) = &self.group {
+            if group.remove_if_empty() {
+                return;
+            }
+            if self.dies_whole {
+                // Somebody was put there by hand.
+                let _ = group.kill_all();
+            }
             // The daemon removes by its path what stays here.
             let _ = group.remove();
         }
@@ -144,14 +150,25 @@ impl Shim {
         self.log = Some(Writer::open(&launch.log).map_err(|source| Error::Log { source })?)
             .filter(Writer::keeps);
         let group = create_group(launch)?;
+        let ooms_before = match &group {
+            Some(group) if !group.is_new() => ooms(Some(group)),
+            _ => 0,
+        };
         let made = self.run_init(launch, group.as_ref());
         match made {
             Ok(ends) => {
                 let pid = ends.pid;
+                if let Some(group) = group.as_ref().filter(|_| has_memory_limit(&launch.spec)) {
+                    // Without the kernel's notices it is told at the end.
+                    let notifier = group.oom_notifier().ok().flatten();
+                    let poller = &mut self.poller;
+                    self.oom = notifier.map(|fd| OomWatch::new(fd, ooms_before, poller));
+                }
                 self.container = Some(Running {
                     id: launch.id.clone(),
                     spec: Box::new(for_execs(&launch.spec)),
-                    ooms_before: ooms(group.as_ref()),
+                    dies_whole: has_own_pids(&launch.spec),
+                    ooms_before,
                     group,
                     started_unix_nanos: logs::unix_nanos_now(),
                 });
@@ -309,6 +326,23 @@ fn for_execs(spec: &Spec) -> Spec {
         linux,
         ..Spec::default()
     }
+}
+
+fn has_own_pids(spec: &Spec) -> bool {
+    let pids = |linux: &Linux| {
+        linux
+            .namespace(NamespaceKind::Pid)
+            .is_some_and(|namespace| namespace.path.is_none())
+    };
+    spec.linux.as_ref().is_some_and(pids)
+}
+
+fn has_memory_limit(spec: &Spec) -> bool {
+    let limit = |linux: &Linux| linux.resources.as_ref()?.memory.as_ref()?.limit;
+    spec.linux
+        .as_ref()
+        .and_then(limit)
+        .is_some_and(|limit| limit > 0)
 }
 
 fn create_group(launch: &Launch) -> Result<Option<Group>, Error> {

@@ -19,6 +19,8 @@ pub(crate) enum What {
     Listener,
     /// The daemon.
     Control,
+    /// The kernel's notice of an OOM kill.
+    Oom,
     /// A process has ended.
     Exit(Key),
     /// A process's output, or its terminal.

@@ -7,6 +7,11 @@ use shim::protocol::{Event, Request, Target};
 use crate::testkit::{Kit, Test, close_input, read_all, read_until, type_in, unframe};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("a_client_that_has_closed_is_no_delay_at_the_end", closed),
+    (
+        "a_client_that_closed_before_the_end_is_no_delay",
+        closed_before_the_end,
+    ),
     (
         "a_client_attached_before_the_start_misses_no_byte",
         before_start,
@@ -168,6 +173,32 @@ fn dead(kit: &Kit) {
     });
     assert!(!by_keys);
     assert_eq!(container.wait().code, 0);
+}
+
+fn closed(kit: &Kit) {
+    // More than a pipe and the client's queue take, so that the program can end only when somebody reads.
+    let mut container = kit
+        .prepare("yes | head -c 2000000 & sleep 0.3; kill $!; exit 4")
+        .spawn();
+    let client = container.attach(Target::Init, true, b"");
+    container.start();
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let begin = std::time::Instant::now();
+    drop(client);
+    assert_eq!(container.wait().code, 4);
+    let took = begin.elapsed();
+    assert!(took.as_millis() < 500, "told after {took:?}");
+}
+
+fn closed_before_the_end(kit: &Kit) {
+    let mut container = kit.prepare("sleep 0.3; yes | head -c 2000000").spawn();
+    let client = container.attach(Target::Init, true, b"");
+    container.start();
+    drop(client);
+    let begin = std::time::Instant::now();
+    assert_eq!(container.wait().code, 0);
+    let took = begin.elapsed();
+    assert!(took.as_millis() < 1200, "told after {took:?}");
 }
 
 fn stuck(kit: &Kit) {

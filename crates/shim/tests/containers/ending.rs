@@ -5,6 +5,7 @@ use shim::protocol::{Event, Request};
 use crate::testkit::{Kit, Test, await_that};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("an_oom_kill_of_a_child_is_told_at_once", oom_of_a_child),
     ("a_container_writes_its_log_and_its_exit_record", record),
     ("a_signal_is_told_as_128_and_its_number", signal),
     (
@@ -122,6 +123,27 @@ fn signal_all(kit: &Kit) {
         3,
         "the children ended, the shell went on"
     );
+}
+
+/// The victim is a child: the container goes on, and it is told nevertheless, once.
+fn oom_of_a_child(kit: &Kit) {
+    let mut prepared = kit.prepare("tail /dev/zero; echo survived; sleep 100");
+    let linux = prepared.launch.spec.linux.as_mut();
+    let resources = linux.expect("made by the kit").resources.as_mut();
+    resources.expect("made by the kit").memory = Some(oci::runtime::Memory {
+        limit: Some(24 << 20),
+        swap: Some(24 << 20),
+        ..oci::runtime::Memory::default()
+    });
+    let mut container = prepared.start();
+    container.expect(|event| matches!(event, Event::Oom).then_some(()));
+    container.await_log("survived");
+    container.signal(9, false);
+    assert!(container.wait().oom_killed);
+    let again = container.expect_within(std::time::Duration::ZERO, |event| {
+        matches!(event, Event::Oom).then_some(())
+    });
+    assert_eq!(again, None, "one kill is told once");
 }
 
 fn oom(kit: &Kit) {

@@ -73,6 +73,7 @@ impl Actor {
                 );
             }
             Announcement::Stop if !self.stop.is_asked => {}
+            Announcement::Oom if self.oom_told => {}
             _ => self.tell(name, []),
         }
     }
@@ -81,7 +82,8 @@ impl Actor {
         let cgroup = self.shared.cgroup_of(&self.record);
         blocking::run("container pause", move || {
             let group = cgroup::Group::open(&cgroup)?;
-            Ok(if on { group.freeze()? } else { group.thaw()? })
+            let done = if on { group.freeze() } else { group.thaw() };
+            Ok(done?)
         })
         .await
     }

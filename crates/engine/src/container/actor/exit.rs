@@ -22,6 +22,7 @@ impl Actor {
             let _ = shim.send(&Request::Forget, None).await;
         }
         self.kill_at = None;
+        self.force_at = None;
         self.forget_execs();
         self.attaches.clear();
         self.record.exit_code = exit.code;
@@ -45,6 +46,7 @@ impl Actor {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "exit out of order");
         }
         self.stop = super::stop::Plan::default();
+        self.oom_told = false;
         self.publish();
         self.answer_waits(&[WaitCondition::NotRunning, WaitCondition::NextExit], None);
         let goes = self.record.host.auto_remove;

@@ -8,9 +8,13 @@ use tokio::time::Instant;
 
 use super::{Actor, AtExit, answer};
 use crate::container::command::Reply;
+use crate::container::prepare;
 use crate::container::request::{StopOptions, Stopped};
 use crate::container::signal;
 use crate::error::{Error, Result};
+
+/// How long a shim may take for a SIGKILL.
+const SHIM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The signal and the time that a stop goes with.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +129,21 @@ impl Actor {
             if let Err(error) = shim.send(&request, None).await {
                 tracing::warn!(container = %self.record.id, %error, "signal not sent");
             }
+            if signal == signal::KILL {
+                self.force_at = Some(Instant::now() + SHIM_PATIENCE);
+            }
         }
+    }
+
+    /// Kills everything of the container by ourselves. Its shim may stand still, because a program that the container has
+    /// stopped, or a file system of the container's that never answers, keeps an exec from coming to its end.
+    pub(super) fn kill_without_shim(&self) {
+        if self.shim.is_none() {
+            return;
+        }
+        tracing::warn!(container = %self.record.id, "its shim does not kill it: killed by its cgroup");
+        let (shared, record) = (self.shared.clone(), self.record.clone());
+        tokio::task::spawn_blocking(move || prepare::kill_all(&shared, &record));
     }
 
     fn stop_signal(&self) -> Result<i32> {

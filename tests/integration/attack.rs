@@ -1,0 +1,16 @@
+//! Ways out of a container that were found in other engines, each tried on ours. One class, one file.
+
+mod api;
+mod archives;
+mod binary;
+mod capabilities;
+mod descriptors;
+mod exec;
+mod hanging;
+mod images;
+mod kernel_files;
+mod mounts;
+mod names;
+mod state;
+mod subpaths;
+mod support;

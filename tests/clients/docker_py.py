@@ -262,11 +262,13 @@ def volumes():
 @story
 def mounts_and_limits():
     mounts = [docker.types.Mount("/t", None, type="tmpfs", tmpfs_size=1 << 20)]
-    options = dict(mem_limit="32m", pids_limit=20, mounts=mounts, read_only=True,
-                   cap_drop=["ALL"], security_opt=["no-new-privileges"], tmpfs={"/u": "size=1m"},
+    options = dict(mem_limit="32m", pids_limit=20, read_only=True,
+                   cap_drop=["ALL"], security_opt=["no-new-privileges"], tmpfs={"/u": "size=1m", "/t": "size=1m"},
                    ulimits=[docker.types.Ulimit(name="nofile", soft=100, hard=200)])
     if since(25):
         options.update(init=True, nano_cpus=500_000_000)
+    if since(30):
+        options.update(mounts=mounts, tmpfs={"/u": "size=1m"})
     with Running("sh -c 'ulimit -n; grep CapEff /proc/self/status; touch /t/a /u/a; touch /x'", **options) as one:
         one.wait()
         expect(one.logs(stderr=False), b"100\nCapEff:\t0000000000000000\n")

@@ -87,16 +87,25 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Erro
 
 /// Layer by layer where the kernel takes them so (`lowerdir+`, Linux 6.5), otherwise in one string.
 fn lower_layers(fs: &OwnedFd, lower: &[PathBuf], held: &mut Vec<OwnedFd>) -> Result<(), Error> {
-    for (at, layer) in lower.iter().enumerate() {
-        match fsconfig_set_string(fs, "lowerdir+", &short(layer, held)?) {
-            Ok(()) => {}
-            Err(Errno::INVAL) if at == 0 => return joined(fs, lower, held),
-            Err(errno) => {
-                return Err(failed(format!("overlay layer {}", layer.display()))(errno));
-            }
-        }
+    if !takes_single_layers() {
+        return joined(fs, lower, held);
+    }
+    for layer in lower {
+        fsconfig_set_string(fs, "lowerdir+", &short(layer, held)?)
+            .map_err(failed(format!("overlay layer {}", layer.display())))?;
     }
     Ok(())
+}
+
+/// Whether overlay knows `lowerdir+`. Older kernels take any option word here and refuse it only at the end, so trying
+/// tells nothing.
+fn takes_single_layers() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
 }
 
 /// One string of at most 255 bytes: each layer by its descriptor, whose paths are short.

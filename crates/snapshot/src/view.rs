@@ -110,16 +110,25 @@ fn mount(layers: &[OwnedFd], upper: Option<&(OwnedFd, OwnedFd)>) -> Result<Owned
 
 /// One option per layer where the kernel knows it; else all in one, which holds 14 layers (256 bytes).
 fn set_lower(context: BorrowedFd<'_>, layers: &[OwnedFd]) -> rustix::io::Result<()> {
-    for (at, layer) in layers.iter().enumerate() {
-        match fsconfig_set_string(context, "lowerdir+", name(layer)) {
-            Err(Errno::INVAL) if at == 0 => {
-                let all: Vec<_> = layers.iter().map(name).collect();
-                return fsconfig_set_string(context, "lowerdir", all.join(":"));
-            }
-            other => other?,
-        }
+    if !takes_single_layers() {
+        let all: Vec<_> = layers.iter().map(name).collect();
+        return fsconfig_set_string(context, "lowerdir", all.join(":"));
+    }
+    for layer in layers {
+        fsconfig_set_string(context, "lowerdir+", name(layer))?;
     }
     Ok(())
+}
+
+/// Whether overlay knows `lowerdir+`, Linux 6.5. Older kernels take any option word here and refuse it only at the end,
+/// so trying tells nothing.
+fn takes_single_layers() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(5))
 }
 
 /// A name for an open folder that is short and holds nothing to escape, however the data root is called.

@@ -11,6 +11,7 @@ use crate::create::{Born, in_pid_namespace};
 use crate::errno::Refusal;
 use crate::error::Error;
 use crate::init::{self, Joining};
+use crate::manner::Manner;
 use crate::plan::ProcessPlan;
 use crate::plan::namespaces::flag;
 use crate::stdio::Stdio;
@@ -32,6 +33,8 @@ pub struct Exec<'a> {
     pub cgroup: Option<&'a cgroup::Group>,
     /// Standard streams.
     pub stdio: Stdio,
+    /// What is asked for beyond the spec.
+    pub manner: Manner,
 }
 
 /// One more process of a container.
@@ -81,8 +84,9 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         init: exec.init,
         // The pid namespace is entered by being born in it.
         namespaces: namespaces - Namespaces::PID,
+        manner: exec.manner,
     };
-    let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
+    let (parent, mut child) = channel::pair().map_err(Error::spawn("make a channel"))?;
     let mut parent = Some(parent);
     let how = Clone {
         cgroup: birth_group.as_ref().map(AsFd::as_fd),
@@ -93,7 +97,7 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         match clone3(&how).map_err(clone_failed)? {
             Fork::Child => {
                 drop(parent.take());
-                init::join_container(&plan, &child)
+                init::join_container(&plan, &mut child)
             }
             Fork::Parent { pid, pidfd } => Ok((pid, pidfd)),
         }

@@ -32,7 +32,8 @@ use sys::process::{Clone, Fork, clone3, exit_now};
 use crate::channel::{ChildEnd, Word};
 use crate::failure::{Failure, Report, Step, Tried};
 use crate::inroot::Root;
-use crate::plan::{Plan, ProcessPlan};
+use crate::manner::Manner;
+use crate::plan::{Plan, ProcessPlan, StartAt};
 use crate::stdio::Stdio;
 
 /// The exit status of a child that could not become the program; nobody but our parent sees it.
@@ -46,8 +47,8 @@ fn step<T>(name: &'static str, run: impl FnOnce() -> Step<T>) -> Steps<T> {
 }
 
 /// Runs the child's steps and never returns, not even by a panic: above us on the stack is a copy of our parent.
-fn end(channel: &ChildEnd, steps: impl FnOnce() -> Steps<Infallible>) -> ! {
-    match catch_unwind(AssertUnwindSafe(steps)) {
+fn end(channel: &mut ChildEnd, steps: impl FnOnce(&mut ChildEnd) -> Steps<Infallible>) -> ! {
+    match catch_unwind(AssertUnwindSafe(|| steps(channel))) {
         Ok(Ok(never)) => match never {},
         Ok(Err(report)) => channel.fail(report),
         Err(_) => channel.fail(Report::new("init", Failure::new("it panicked"))),
@@ -56,12 +57,12 @@ fn end(channel: &ChildEnd, steps: impl FnOnce() -> Steps<Infallible>) -> ! {
 }
 
 /// Becomes the container's first process.
-pub(crate) fn become_container(plan: Plan<'_>, channel: &ChildEnd) -> ! {
-    end(channel, || container(plan, channel))
+pub(crate) fn become_container(plan: Plan<'_>, channel: &mut ChildEnd) -> ! {
+    end(channel, |channel| container(plan, channel))
 }
 
 /// Order is the contract: each step may rely on those above it.
-fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
+fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
     step("session", session::begin)?;
     if plan.namespaces.new.contains(Namespaces::USER) {
         step("user namespace", || channel.expect(Word::Mapped))?; // before anything that needs an id
@@ -113,18 +114,37 @@ fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
         masks::make_readonly(&root, plan.readonly)
     })?;
     step("read-only root", || root::seal(&root, &plan))?; // after the last thing that is made in it
-    step("pivot root", || root::pivot(&root, plan.root.propagation))?;
+    step("pivot root", || {
+        root::pivot(&root, plan.root.propagation, plan.manner)
+    })?;
 
-    if plan.awaits_start {
-        step("start", || channel.await_start())?;
+    match &plan.start {
+        StartAt::Once => {}
+        StartAt::Word => step("start", || channel.await_start())?,
+        StartAt::Gate(gate) => {
+            step("program", || program::require(&plan.process))?; // callers expect to hear of it at create
+            step("start", || {
+                channel.say_ready()?;
+                *channel = gate.await_start()?;
+                Ok(())
+            })?;
+        }
     }
     for (at, hook) in plan.start_container.iter().enumerate() {
         step("startContainer hooks", || {
             crate::hooks::run_inside("startContainer", at, hook, &plan.state)
         })?;
     }
-    step("keyring", || session::join_keyring(plan.id))?;
-    confine(&plan.process, &plan.stdio, labels, plan.init_reaper)
+    if !plan.manner.keeps_keyring {
+        step("keyring", || session::join_keyring(plan.id))?;
+    }
+    confine(
+        &plan.process,
+        &plan.stdio,
+        labels,
+        plan.init_reaper,
+        plan.manner,
+    )
 }
 
 /// Joins namespaces that there is no way back from, bears the container's first process as a child of our parent, tells
@@ -132,10 +152,10 @@ fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
 pub(crate) fn stand_in(
     mut plan: Plan<'_>,
     how: &Clone<'_>,
-    channel: &ChildEnd,
+    channel: &mut ChildEnd,
     pid_to: &OwnedFd,
 ) -> ! {
-    end(channel, || {
+    end(channel, |channel| {
         step("namespaces", || {
             namespaces::join_for_good(&mut plan.namespaces)
         })?;
@@ -166,11 +186,12 @@ pub(crate) struct Joining<'a> {
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) init: BorrowedFd<'a>,
     pub(crate) namespaces: Namespaces,
+    pub(crate) manner: Manner,
 }
 
 /// Becomes one more process of a running container.
-pub(crate) fn join_container(plan: &Joining<'_>, channel: &ChildEnd) -> ! {
-    end(channel, || joined(plan, channel))
+pub(crate) fn join_container(plan: &Joining<'_>, channel: &mut ChildEnd) -> ! {
+    end(channel, |channel| joined(plan, channel))
 }
 
 /// Order is the contract, as above. From the clone on we are in the container's pid namespace: not dumpable, and with
@@ -199,8 +220,10 @@ fn joined(plan: &Joining<'_>, channel: &ChildEnd) -> Steps<Infallible> {
             console::hand_over(terminal, channel)
         })?;
     }
-    step("keyring", || session::join_keyring(plan.id))?;
-    confine(&plan.process, &plan.stdio, labels, false)
+    if !plan.manner.keeps_keyring {
+        step("keyring", || session::join_keyring(plan.id))?;
+    }
+    confine(&plan.process, &plan.stdio, labels, false, plan.manner)
 }
 
 /// Gives up every right that the program is not to have, and becomes it.
@@ -209,6 +232,7 @@ fn confine(
     stdio: &Stdio,
     labels: labels::Labels,
     reaper: bool,
+    manner: Manner,
 ) -> Steps<Infallible> {
     step("standard streams", || streams::lay_out(stdio, process.uid))?;
     step("limits", || rights::set_limits(&process.rlimits))?; // while we may raise them
@@ -224,6 +248,6 @@ fn confine(
     if reaper {
         step("init", reaper::split)?;
     }
-    step("descriptors", program::close_all)?;
+    step("descriptors", || program::close_all(manner.preserve_fds))?;
     step("exec", || Err(program::execute(process, &program)))
 }

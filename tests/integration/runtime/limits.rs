@@ -82,9 +82,6 @@ fn a_paused_container_makes_no_progress() {
     eventually("it ticks again", || tick() != before);
     bundle.ok("pause ID");
     bundle.ok("kill ID KILL");
-    if Bundle::is_peer() {
-        bundle.ok("resume ID");
-    }
     bundle.await_status("stopped");
     assert!(
         bundle

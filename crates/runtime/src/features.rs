@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn every_mount_option_listed_is_one_that_is_understood() {
         for word in options::known() {
-            let parsed = options::parse(&[word.to_owned()]);
+            let parsed = options::parse(&[(*word).to_owned()]);
             assert!(parsed.own.is_empty(), "{word}");
         }
     }

@@ -244,10 +244,10 @@ fn confine(
     let program = step("program", || program::lay_out(process))?; // reads /etc/passwd, as root
     step("user", || rights::become_user(process))?;
     step("working folder", || program::enter_folder(process.cwd))?; // as the user; never through a descriptor of the host
+    step("descriptors", || program::close_all(manner.preserve_fds))?; // before the filter, which may not know close_range
     step("rights", || rights::drop(process))?; // with it the filter: what follows must be in the commonest filters
     if reaper {
         step("init", reaper::split)?;
     }
-    step("descriptors", || program::close_all(manner.preserve_fds))?;
     step("exec", || Err(program::execute(process, &program)))
 }

@@ -7,4 +7,5 @@ mod daemon;
 mod image;
 mod isolation;
 mod limits;
+mod runtime;
 mod volume;

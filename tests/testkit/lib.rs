@@ -5,9 +5,11 @@
 //! | `ESTIVA_BIN` | the binary under test; otherwise `estiva` beside the test binary |
 //! | `ESTIVA_TEST_CLI=docker` | the stories are told through the unmodified docker CLI |
 //! | `ESTIVA_TEST_PEER=1` | the stories are told to a throwaway dockerd, which proves the story itself |
+//! | `ESTIVA_TEST_RUNTIME=runc` | the OCI runtime's stories are told to another runtime |
 //! | `ESTIVA_TEST_KEEP=1` | a failed story's folder and daemon log stay for a look |
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod cgroup;
 pub mod command;
 pub mod container;
@@ -22,6 +24,7 @@ pub mod tar;
 
 use std::time::{Duration, Instant};
 
+pub use bundle::Bundle;
 pub use command::{Output, Running, words};
 pub use container::Container;
 pub use engine::{Engine, Options};

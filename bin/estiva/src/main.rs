@@ -4,6 +4,7 @@
 //! |----------------------------|-----------------------------------------------------|
 //! | `estiva-spawner`           | the spawner (only the daemon calls it so)           |
 //! | `estiva daemon`, `dockerd` | the daemon                                          |
+//! | `estiva runtime`, `estiva-runtime` | the OCI runtime                              |
 //! | anything else              | the command line, `docker` as well as `estiva`      |
 #![forbid(unsafe_code)]
 
@@ -24,12 +25,19 @@ fn main() -> ExitCode {
     if let Some(face) = shim::face(name) {
         return face();
     }
+    let called_runtime = Path::new(name).file_name() == Some(OsStr::new("estiva-runtime"));
+    if called_runtime {
+        return runtime_cli::main(argv[1..].to_vec());
+    }
     let called_dockerd = Path::new(name).file_name() == Some(OsStr::new("dockerd"));
     if called_dockerd {
         return daemon::main(&argv[1..]);
     }
     if argv.get(1).is_some_and(|word| word == "daemon") {
         return daemon::main(&argv[2..]);
+    }
+    if argv.get(1).is_some_and(|word| word == "runtime") {
+        return runtime_cli::main(argv[2..].to_vec());
     }
     let hooks = cli::Hooks {
         start_daemon: Cell::new(Some(Box::new(start::daemon))),

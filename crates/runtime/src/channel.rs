@@ -5,7 +5,7 @@
 //!                                    Mapped   ids are mapped          new user namespace: the child waits for it first
 //! Console  + the pty's master (fd)                                    terminals
 //! Hooks    run the runtime's hooks   HooksDone                        prestart or createRuntime hooks
-//! Ready    all but the last steps    Start                            create and start are apart
+//! Ready    all but the last steps    Start                            create and start are apart; `gate.rs` when by two processes
 //! Failed   + report (JSON); ends                                      any step failed
 //! (end of file)                                                       the program has been executed
 //! ```
@@ -66,6 +66,18 @@ pub(crate) struct ParentEnd(OwnedFd);
 /// The child's end.
 #[derive(Debug)]
 pub(crate) struct ChildEnd(OwnedFd);
+
+impl From<OwnedFd> for ParentEnd {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
+
+impl From<OwnedFd> for ChildEnd {
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}
 
 /// A connected pair.
 pub(crate) fn pair() -> Result<(ParentEnd, ChildEnd), Errno> {
@@ -146,9 +158,14 @@ impl ChildEnd {
         self.expect(Word::HooksDone)
     }
 
+    /// Says that all is ready.
+    pub(crate) fn say_ready(&self) -> Step {
+        self.send(&[READY]).tried(|| "say ready".to_owned())
+    }
+
     /// Says that all is ready, and waits for the start.
     pub(crate) fn await_start(&self) -> Step {
-        self.send(&[READY]).tried(|| "say ready".to_owned())?;
+        self.say_ready()?;
         self.expect(Word::Start)
     }
 

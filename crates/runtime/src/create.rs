@@ -13,9 +13,11 @@ use sys::process::{Clone, Fork, clone3};
 use crate::channel::{self, ChildEnd, News, ParentEnd, Word};
 use crate::errno::Refusal;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::idmap::write_maps;
 use crate::init;
-use crate::plan::Plan;
+use crate::manner::Manner;
+use crate::plan::{Plan, StartAt};
 use crate::stdio::Stdio;
 
 /// What a container is made from.
@@ -37,6 +39,8 @@ pub struct Create<'a> {
     pub stdio: Stdio,
     /// Run the program below a pid 1 of ours that reaps orphans and passes signals on.
     pub init_reaper: bool,
+    /// What is asked for beyond the spec.
+    pub manner: Manner,
 }
 
 /// A container whose program has not been executed yet. Dropping it ends the container.
@@ -50,6 +54,17 @@ pub struct Created {
     pub console: Option<OwnedFd>,
     channel: ParentEnd,
     after: After,
+}
+
+/// A container that waits at a gate, whatever becomes of us.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Pid of its first process, a child of ours, in our pid namespace.
+    pub pid: i32,
+    /// The same as a descriptor.
+    pub pidfd: OwnedFd,
+    /// The terminal's master.
+    pub console: Option<OwnedFd>,
 }
 
 /// A container whose program runs.
@@ -77,9 +92,27 @@ struct After {
 /// # Errors
 /// See [`Error`]; nothing is left behind but the caller's cgroup.
 pub fn create(create: Create<'_>) -> Result<Created, Error> {
-    let (mut born, after) = bear(create, true)?;
+    let (mut born, after) = bear(create, StartAt::Word)?;
     match born.advance(&after) {
         Ok(News::Ready) => Ok(born.into_created(after)),
+        Ok(_) => Err(born.lose(Error::Lost)),
+        Err(error) => Err(born.lose(error)),
+    }
+}
+
+/// Makes a container that waits at a gate, and that lives on when we end. Whoever opens the gate with
+/// [`open_gate`](crate::open_gate) starts it; the hooks after the start are theirs to run.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind but the caller's cgroup and the gate's socket.
+pub fn create_apart(create: Create<'_>, gate: Gate) -> Result<Waiting, Error> {
+    let (mut born, after) = bear(create, StartAt::Gate(gate))?;
+    match born.advance(&after) {
+        Ok(News::Ready) => Ok(Waiting {
+            pid: born.pid,
+            pidfd: born.pidfd,
+            console: born.console,
+        }),
         Ok(_) => Err(born.lose(Error::Lost)),
         Err(error) => Err(born.lose(error)),
     }
@@ -90,7 +123,7 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
 /// # Errors
 /// See [`Error`]; nothing is left behind but the caller's cgroup.
 pub fn run(create: Create<'_>) -> Result<Started, Error> {
-    let (mut born, after) = bear(create, false)?;
+    let (mut born, after) = bear(create, StartAt::Once)?;
     match born.advance(&after) {
         Ok(_) => finish(born, &after),
         Err(error) => Err(born.lose(error)),
@@ -215,10 +248,10 @@ fn end(pidfd: &OwnedFd) {
 }
 
 /// Plans, clones, and does the parent's part up to where the child goes on by itself.
-fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> {
+fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
     let group = create.cgroup;
     let hooks = create.spec.hooks.clone().unwrap_or_default();
-    let mut plan = Plan::new(create, awaits_start)?;
+    let mut plan = Plan::new(create, start)?;
     let after = After {
         prestart: hooks.prestart,
         create_runtime: hooks.create_runtime,
@@ -231,7 +264,7 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
         plan.tasks = entry.tasks;
         birth_group = entry.clone_into;
     }
-    let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
+    let (parent, mut child) = channel::pair().map_err(Error::spawn("make a channel"))?;
     let mut parent = Some(parent);
     let user = UserPart::take(&mut plan);
     let how = Clone {
@@ -253,7 +286,7 @@ fn bear(create: Create<'_>, awaits_start: bool) -> Result<(Born, After), Error> 
                 Fork::Child => {
                     // With a copy of it we would never see that our parent has left.
                     drop(parent.take());
-                    init::become_container(plan, &child)
+                    init::become_container(plan, &mut child)
                 }
                 Fork::Parent { pid, pidfd } => {
                     drop((plan, child));
@@ -359,7 +392,7 @@ pub(crate) fn in_pid_namespace<T>(
 fn stand_in(
     plan: Plan<'_>,
     how: &Clone<'_>,
-    child: ChildEnd,
+    mut child: ChildEnd,
     channel: &mut Option<ParentEnd>,
 ) -> Result<(i32, OwnedFd), Error> {
     use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
@@ -372,7 +405,7 @@ fn stand_in(
     let helper = match made {
         Fork::Child => {
             drop(channel.take());
-            init::stand_in(plan, how, &child, &writer)
+            init::stand_in(plan, how, &mut child, &writer)
         }
         Fork::Parent { pidfd, .. } => pidfd,
     };

@@ -94,6 +94,9 @@ pub enum Error {
     /// The process ended before it could say why, most likely killed for want of memory.
     #[error("container init ended before the program was executed (memory limit too low?)")]
     Lost,
+    /// Nobody waits for a start: the container has been started, or has ended.
+    #[error("the container does not wait for its start")]
+    NotWaiting,
     /// The container to join does not run.
     #[error("cannot exec in a stopped container")]
     NotRunning,
@@ -110,7 +113,7 @@ impl Error {
             Self::Mount { source, .. } if source.0 == rustix::io::Errno::NOENT => {
                 fault::Kind::Invalid
             }
-            Self::NotRunning => fault::Kind::Conflict,
+            Self::NotRunning | Self::NotWaiting => fault::Kind::Conflict,
             _ => fault::Kind::Internal,
         }
     }

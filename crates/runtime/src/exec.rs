@@ -14,6 +14,7 @@ use crate::create::Born;
 use crate::errno::Refusal;
 use crate::error::Error;
 use crate::init::{self, Birth, Joining};
+use crate::manner::Manner;
 use crate::plan::ProcessPlan;
 use crate::plan::namespaces::flag;
 use crate::stdio::Stdio;
@@ -35,6 +36,8 @@ pub struct Exec<'a> {
     pub cgroup: Option<&'a cgroup::Group>,
     /// Standard streams.
     pub stdio: Stdio,
+    /// What is asked for beyond the spec.
+    pub manner: Manner,
 }
 
 /// One more process of a container.
@@ -84,6 +87,7 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         birth_group,
         init: exec.init,
         namespaces,
+        manner: exec.manner,
     };
     let (parent, child) = channel::pair().map_err(Error::spawn("make a channel"))?;
     let (pid, pidfd, parent) = bear(plan, child, parent)?;
@@ -106,7 +110,7 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
 /// Has a helper enter the container and bear the process there, as our child.
 fn bear(
     plan: Joining<'_>,
-    child: ChildEnd,
+    mut child: ChildEnd,
     parent: ParentEnd,
 ) -> Result<(i32, OwnedFd, ParentEnd), Error> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::spawn("make a pipe"))?;
@@ -117,7 +121,7 @@ fn bear(
         Fork::Child => {
             // With a copy of it we would never see that our parent has left.
             drop((parent, reader));
-            init::enter_container(&plan, &child, &writer)
+            init::enter_container(&plan, &mut child, &writer)
         }
         Fork::Parent { pidfd, .. } => pidfd,
     };

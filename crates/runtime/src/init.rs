@@ -32,7 +32,8 @@ use sys::process::{Clone, Fork, clone3, exit_now};
 use crate::channel::{ChildEnd, Word};
 use crate::failure::{Failure, Report, Step, Tried};
 use crate::inroot::Root;
-use crate::plan::{Plan, ProcessPlan};
+use crate::manner::Manner;
+use crate::plan::{Plan, ProcessPlan, StartAt};
 use crate::stdio::Stdio;
 
 /// The exit status of a child that could not become the program; nobody but our parent sees it.
@@ -46,8 +47,8 @@ fn step<T>(name: &'static str, run: impl FnOnce() -> Step<T>) -> Steps<T> {
 }
 
 /// Runs the child's steps and never returns, not even by a panic: above us on the stack is a copy of our parent.
-fn end(channel: &ChildEnd, steps: impl FnOnce() -> Steps<Infallible>) -> ! {
-    match catch_unwind(AssertUnwindSafe(steps)) {
+fn end(channel: &mut ChildEnd, steps: impl FnOnce(&mut ChildEnd) -> Steps<Infallible>) -> ! {
+    match catch_unwind(AssertUnwindSafe(|| steps(channel))) {
         Ok(Ok(never)) => match never {},
         Ok(Err(report)) => channel.fail(report),
         Err(_) => channel.fail(Report::new("init", Failure::new("it panicked"))),
@@ -56,12 +57,12 @@ fn end(channel: &ChildEnd, steps: impl FnOnce() -> Steps<Infallible>) -> ! {
 }
 
 /// Becomes the container's first process.
-pub(crate) fn become_container(plan: Plan<'_>, channel: &ChildEnd) -> ! {
-    end(channel, || container(plan, channel))
+pub(crate) fn become_container(plan: Plan<'_>, channel: &mut ChildEnd) -> ! {
+    end(channel, |channel| container(plan, channel))
 }
 
 /// Order is the contract: each step may rely on those above it.
-fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
+fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
     step("session", session::begin)?;
     if plan.namespaces.new.contains(Namespaces::USER) {
         step("user namespace", || channel.expect(Word::Mapped))?; // before anything that needs an id
@@ -113,18 +114,37 @@ fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
         masks::make_readonly(&root, plan.readonly)
     })?;
     step("read-only root", || root::seal(&root, &plan))?; // after the last thing that is made in it
-    step("pivot root", || root::pivot(&root, plan.root.propagation))?;
+    step("pivot root", || {
+        root::pivot(&root, plan.root.propagation, plan.manner)
+    })?;
 
-    if plan.awaits_start {
-        step("start", || channel.await_start())?;
+    match &plan.start {
+        StartAt::Once => {}
+        StartAt::Word => step("start", || channel.await_start())?,
+        StartAt::Gate(gate) => {
+            step("program", || program::require(&plan.process))?; // callers expect to hear of it at create
+            step("start", || {
+                channel.say_ready()?;
+                *channel = gate.await_start()?;
+                Ok(())
+            })?;
+        }
     }
     for (at, hook) in plan.start_container.iter().enumerate() {
         step("startContainer hooks", || {
             crate::hooks::run_inside("startContainer", at, hook, &plan.state)
         })?;
     }
-    step("keyring", || session::join_keyring(plan.id))?;
-    confine(&plan.process, &plan.stdio, labels, plan.init_reaper)
+    if !plan.manner.keeps_keyring {
+        step("keyring", || session::join_keyring(plan.id))?;
+    }
+    confine(
+        &plan.process,
+        &plan.stdio,
+        labels,
+        plan.init_reaper,
+        plan.manner,
+    )
 }
 
 /// Joins namespaces that there is no way back from, bears the container's first process as a child of our parent, tells
@@ -132,10 +152,10 @@ fn container(mut plan: Plan<'_>, channel: &ChildEnd) -> Steps<Infallible> {
 pub(crate) fn stand_in(
     mut plan: Plan<'_>,
     how: &Clone<'_>,
-    channel: &ChildEnd,
+    channel: &mut ChildEnd,
     pid_to: &OwnedFd,
 ) -> ! {
-    end(channel, || {
+    end(channel, |channel| {
         step("namespaces", || {
             namespaces::join_for_good(&mut plan.namespaces)
         })?;
@@ -168,6 +188,7 @@ pub(crate) struct Joining<'a> {
     pub(crate) birth_group: Option<OwnedFd>,
     pub(crate) init: BorrowedFd<'a>,
     pub(crate) namespaces: Namespaces,
+    pub(crate) manner: Manner,
 }
 
 /// Why no process was born in the container, or its pid.
@@ -206,16 +227,23 @@ impl Birth {
 /// Enters the container from outside its pid namespace, and bears the new process there as a child of our parent. So
 /// nobody in the container ever sees a process that still has the host's root or a descriptor of our parent's, not even
 /// with the right to trace (CVE-2016-9962).
-pub(crate) fn enter_container(plan: &Joining<'_>, channel: &ChildEnd, pid_to: &OwnedFd) -> ! {
-    end(channel, || {
+pub(crate) fn enter_container(
+    plan: &Joining<'_>,
+    channel: &mut ChildEnd,
+    pid_to: &OwnedFd,
+) -> ! {
+    end(channel, |channel| {
         step("session", session::hide)?;
         step("oom score", || oom::set(plan.process.oom_score_adj))?; // through the host's /proc; the child inherits it
         step("scheduling", || {
             schedule::set_affinity(plan.process.schedule.affinity.0.as_ref())
         })?;
-        step("descriptors", || {
-            close_all_but_needed(plan, channel, pid_to)
-        })?;
+        // Descriptors that the caller wants to pass on are told apart from others only at the end.
+        if plan.manner.preserve_fds == 0 {
+            step("descriptors", || {
+                close_all_but_needed(plan, channel, pid_to)
+            })?;
+        }
         // The cgroup namespace comes last: out of it no process can be born in a group of cgroup v2.
         let early = plan.namespaces - Namespaces::CGROUP;
         let birth = match sys::namespace::join(plan.init, early) {
@@ -277,8 +305,10 @@ fn joined(plan: &Joining<'_>, channel: &ChildEnd) -> Steps<Infallible> {
             console::hand_over(terminal, channel)
         })?;
     }
-    step("keyring", || session::join_keyring(plan.id))?;
-    confine(&plan.process, &plan.stdio, labels, false)
+    if !plan.manner.keeps_keyring {
+        step("keyring", || session::join_keyring(plan.id))?;
+    }
+    confine(&plan.process, &plan.stdio, labels, false, plan.manner)
 }
 
 /// Gives up every right that the program is not to have, and becomes it.
@@ -287,6 +317,7 @@ fn confine(
     stdio: &Stdio,
     labels: labels::Labels,
     reaper: bool,
+    manner: Manner,
 ) -> Steps<Infallible> {
     step("standard streams", || streams::lay_out(stdio, process.uid))?;
     step("limits", || rights::set_limits(&process.rlimits))?; // while we may raise them
@@ -298,10 +329,10 @@ fn confine(
     let program = step("program", || program::lay_out(process))?; // reads /etc/passwd, as root
     step("user", || rights::become_user(process))?;
     step("working folder", || program::enter_folder(process.cwd))?; // as the user; never through a descriptor of the host
+    step("descriptors", || program::close_all(manner.preserve_fds))?; // before the filter, which may not know close_range
     step("rights", || rights::drop(process))?; // with it the filter: what follows must be in the commonest filters
     if reaper {
         step("init", reaper::split)?;
     }
-    step("descriptors", program::close_all)?;
     step("exec", || Err(program::execute(process, &program)))
 }

@@ -18,6 +18,8 @@ use sys::namespace::Namespaces;
 
 use crate::create::Create;
 use crate::error::Error;
+use crate::gate::Gate;
+use crate::manner::Manner;
 use crate::stdio::Stdio;
 
 pub(crate) use devices::{DevicePlan, Node};
@@ -47,7 +49,19 @@ pub(crate) struct Plan<'a> {
     pub(crate) state: State,
     pub(crate) process: ProcessPlan<'a>,
     pub(crate) init_reaper: bool,
-    pub(crate) awaits_start: bool,
+    pub(crate) start: StartAt,
+    pub(crate) manner: Manner,
+}
+
+/// When the program is executed.
+#[derive(Debug)]
+pub(crate) enum StartAt {
+    /// As soon as all is ready.
+    Once,
+    /// At our parent's word.
+    Word,
+    /// When somebody opens the gate; until then we live without our parent.
+    Gate(Gate),
 }
 
 /// The container's root.
@@ -61,7 +75,7 @@ pub(crate) struct RootPlan {
 
 impl<'a> Plan<'a> {
     /// Reads the spec, and prepares what the parent can prepare. The cgroup's descriptors are put in by the caller.
-    pub(crate) fn new(create: Create<'a>, awaits_start: bool) -> Result<Self, Error> {
+    pub(crate) fn new(create: Create<'a>, start: StartAt) -> Result<Self, Error> {
         let spec = create.spec;
         let linux = spec
             .linux
@@ -113,7 +127,8 @@ impl<'a> Plan<'a> {
             namespaces,
             stdio,
             init_reaper: create.init_reaper,
-            awaits_start,
+            start,
+            manner: create.manner,
         })
     }
 }

@@ -196,6 +196,33 @@ pub fn compile(seccomp: &LinuxSeccomp) -> Result<Program, Error> {
     })
 }
 
+/// What filters may say, for the features document. Spec: OCI runtime, "Features Structure", "Seccomp".
+pub(crate) fn features() -> serde_json::Value {
+    let flags = [
+        "SECCOMP_FILTER_FLAG_TSYNC",
+        "SECCOMP_FILTER_FLAG_LOG",
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+    ];
+    serde_json::json!({
+        "enabled": true,
+        "actions": [
+            "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
+            "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
+        ],
+        "operators": [
+            "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
+            "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE",
+        ],
+        "archs": [
+            Arch::Aarch64.oci_name(), Arch::X32.oci_name(), Arch::X86.oci_name(),
+            Arch::X86_64.oci_name(),
+        ],
+        "knownFlags": flags,
+        "supportedFlags": flags,
+    })
+}
+
 /// The runtime itself writes between installing the filter and exec; nobody would answer the listener then.
 fn refuse_deadlocks(seccomp: &LinuxSeccomp) -> Result<(), Error> {
     if seccomp.default_action == SeccompAction::Notify {

@@ -122,9 +122,25 @@ pub(super) fn enter_folder(path: &str) -> Step {
     ))
 }
 
-/// No descriptor but 0 to 2 survives the exec, whoever left it open.
-pub(super) fn close_all() -> Step {
-    close_from(3, CloseRange::OnExec).tried(|| "mark descriptors".to_owned())
+/// No descriptor but 0 to 2, and those that were asked for, survives the exec, whoever left it open.
+pub(super) fn close_all(preserved: u32) -> Step {
+    close_from(preserved.saturating_add(3), CloseRange::OnExec)
+        .tried(|| "mark descriptors".to_owned())
+}
+
+/// Says early that the program is not there or not to be executed; that it is there now is no promise for later.
+pub(super) fn require(process: &ProcessPlan<'_>) -> Step {
+    let candidates = candidates(process)?;
+    if candidates.iter().any(|path| is_executable(path)) {
+        return Ok(());
+    }
+    match candidates.first() {
+        Some(path) if process.program.contains('/') => {
+            let errno = stat(path).err().unwrap_or(Errno::ACCESS);
+            Err(refused(process.program, path, errno, false))
+        }
+        _ => Err(not_found(process.program)),
+    }
 }
 
 /// Becomes the program; returns why not.

@@ -12,6 +12,7 @@ use sys::mount::{Attr, Change, Depth, Propagation, set_attributes};
 
 use crate::failure::{Failure, Step, Tried};
 use crate::inroot::{Root, Want};
+use crate::manner::Manner;
 use crate::plan::{Plan, RootPlan};
 
 /// Puts the root on top of `/`, where it needs no folder of its own: our own root directory stays what it was until the
@@ -60,9 +61,17 @@ pub(super) fn seal(root: &Root, plan: &Plan<'_>) -> Step {
 }
 
 /// Makes the new root ours and lets go of the host's. See `pivot_root(2)`, "pivot_root(".", ".")".
-pub(super) fn pivot(root: &Root, propagation: Option<(Propagation, Depth)>) -> Step {
+pub(super) fn pivot(
+    root: &Root,
+    propagation: Option<(Propagation, Depth)>,
+    manner: Manner,
+) -> Step {
     rustix::process::fchdir(root).tried(|| "enter the root".to_owned())?;
-    match rustix::process::pivot_root(c".", c".") {
+    let pivoted = match manner.no_pivot {
+        true => Err(Errno::INVAL),
+        false => rustix::process::pivot_root(c".", c"."),
+    };
+    match pivoted {
         // The old root lies on top of the new one now.
         Ok(()) => {
             unmount(c".", UnmountFlags::DETACH).tried(|| "let go of the host's root".to_owned())?

@@ -47,6 +47,11 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
+/// Every name, with `CAP_`; for `features`.
+pub(crate) fn known() -> Vec<String> {
+    NAMES.iter().map(|name| format!("CAP_{name}")).collect()
+}
+
 /// `CAP_SYS_ADMIN`, as a bit.
 pub(crate) const SYS_ADMIN: u64 = 1 << 21;
 

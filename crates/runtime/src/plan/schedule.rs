@@ -84,18 +84,21 @@ fn io(wanted: &IoPriority) -> Result<(u32, u32), Error> {
     }
 }
 
+/// The memory policies by name, each at the place of its number.
+pub(crate) const POLICIES: [&str; 7] = [
+    "MPOL_DEFAULT",
+    "MPOL_PREFERRED",
+    "MPOL_BIND",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
 fn memory(wanted: &MemoryPolicy) -> Result<(u32, Vec<u64>), Error> {
     const MEMBER: &str = "linux.memoryPolicy";
-    let mut mode: u32 = match wanted.mode.as_str() {
-        "MPOL_DEFAULT" => 0,
-        "MPOL_PREFERRED" => 1,
-        "MPOL_BIND" => 2,
-        "MPOL_INTERLEAVE" => 3,
-        "MPOL_LOCAL" => 4,
-        "MPOL_PREFERRED_MANY" => 5,
-        "MPOL_WEIGHTED_INTERLEAVE" => 6,
-        other => return Err(unknown(MEMBER, other)),
-    };
+    let mode = POLICIES.iter().position(|name| *name == wanted.mode);
+    let mut mode = mode.ok_or_else(|| unknown(MEMBER, &wanted.mode))? as u32;
     for flag in &wanted.flags {
         mode |= match flag.as_str() {
             "MPOL_F_NUMA_BALANCING" => 1 << 13,

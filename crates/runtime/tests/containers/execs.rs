@@ -36,6 +36,7 @@ fn inside() {
         seccomp: None,
         cgroup: bed.cgroup.as_ref(),
         stdio: streams.stdio(),
+        manner: runtime::Manner::default(),
     })
     .expect("runs");
     let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", made.pid)).expect("it runs");
@@ -125,6 +126,7 @@ fn terminal() {
         seccomp: None,
         cgroup: None,
         stdio: Stdio::Terminal,
+        manner: runtime::Manner::default(),
     })
     .expect("runs");
     let master = made.console.expect("a terminal was asked for");

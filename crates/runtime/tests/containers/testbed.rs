@@ -246,6 +246,7 @@ impl Bed {
             cgroup: self.cgroup.as_ref(),
             stdio,
             init_reaper: self.init_reaper,
+            manner: runtime::Manner::default(),
         }
     }
 
@@ -311,6 +312,7 @@ impl Running<'_> {
             seccomp: self.bed.seccomp.as_deref(),
             cgroup: self.bed.cgroup.as_ref(),
             stdio: streams.stdio(),
+            manner: runtime::Manner::default(),
         })?;
         Ok(streams.collect(&made.pidfd))
     }

@@ -198,6 +198,7 @@ impl Shim {
             stdio,
             seccomp: seccomp.as_deref(),
             init_reaper: launch.init,
+            manner: runtime::Manner::default(),
         })
         .map_err(|source| Error::Runtime { source })?;
         ours.join(started.pid, started.pidfd, started.console)
@@ -248,6 +249,7 @@ impl Shim {
             cgroup: container.group.as_ref(),
             stdio,
             seccomp: seccomp.as_deref(),
+            manner: runtime::Manner::default(),
         })
         .map_err(|source| Error::Exec { source })?;
         ours.join(started.pid, started.pidfd, started.console)

@@ -1,0 +1,129 @@
+//! `ps`: the processes of a container, read from `/proc`.
+
+use crate::Command;
+use crate::error::Error;
+use crate::globals::Globals;
+use crate::options::{Ends, Given, value};
+use crate::process_table::{self, Stat};
+use crate::record::Container;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "ps",
+    arguments: "<container-id>",
+    about: "list the processes of a container",
+    flags: &[value(&["format", "f"], "table (default) or json")],
+    ends: Ends::AtArgument,
+    run,
+};
+
+fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
+    let (id, rest) = given.args.split_first().ok_or(Error::NoId)?;
+    if rest.iter().any(|word| word != "-ef") {
+        return Err(Error::Arguments {
+            command: "ps",
+            expected: "the table has the columns of `ps -ef`; other options of ps are not known",
+        });
+    }
+    let container = Container::open(&globals.root, id)?;
+    let group = container.require_group()?;
+    let pids = group.pids().map_err(|source| Error::Cgroup { source })?;
+    match given.text("format").unwrap_or("table") {
+        "json" => {
+            let list: Vec<String> = pids.iter().map(i32::to_string).collect();
+            crate::print(&format!("[{}]\n", list.join(",")))
+        }
+        "table" => crate::print(&table(&pids)),
+        other => Err(Error::Value {
+            flag: "format".to_owned(),
+            value: other.to_owned(),
+        }),
+    }
+}
+
+fn table(pids: &[i32]) -> String {
+    let mut text = "UID          PID    PPID  C STIME TTY          TIME CMD\n".to_owned();
+    for pid in pids {
+        if let Some(line) = process_table::stat(*pid).map(|stat| row(*pid, &stat)) {
+            text.push_str(&line);
+        }
+    }
+    text
+}
+
+fn row(pid: i32, stat: &Stat) -> String {
+    let hertz = rustix::param::clock_ticks_per_second().max(1);
+    let cpu_seconds = stat.cpu_ticks / hertz;
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec;
+    let age = u64::try_from(uptime)
+        .unwrap_or(0)
+        .saturating_sub(stat.started_ticks / hertz);
+    let begun = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(age as i64);
+    let begun = begun.to_zoned(jiff::tz::TimeZone::system());
+    let begun = match age {
+        0..86_400 => begun.strftime("%H:%M").to_string(),
+        _ => begun.strftime("%b%d").to_string(),
+    };
+    format!(
+        "{:<8} {pid:>7} {:>7} {:>2} {begun} {:<8} {:02}:{:02}:{:02} {}\n",
+        owner(pid),
+        stat.parent,
+        (cpu_seconds * 100).checked_div(age).unwrap_or(0).min(99),
+        terminal(stat.terminal),
+        cpu_seconds / 3600,
+        cpu_seconds / 60 % 60,
+        cpu_seconds % 60,
+        command(pid),
+    )
+}
+
+fn owner(pid: i32) -> String {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid()) {
+        Ok(0) => "root".to_owned(),
+        Ok(uid) => uid.to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+/// The device number as proc_pid_stat(5) has it, by the name that most terminals have.
+fn terminal(device: i64) -> String {
+    let major = device >> 8 & 0xfff;
+    let minor = device & 0xff | device >> 12 & 0xfff00;
+    match major {
+        136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
+        4 => format!("tty{minor}"),
+        _ => "?".to_owned(),
+    }
+}
+
+/// The command line, with what could move the cursor replaced: it is the container's own text.
+fn command(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line: String = String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\0')
+        .chars()
+        .map(|c| match c {
+            '\0' => ' ',
+            c if c.is_control() => '?',
+            c => c,
+        })
+        .collect();
+    if !line.is_empty() {
+        return line;
+    }
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("[{}]", name.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_have_names() {
+        assert_eq!(terminal(34816), "pts/0");
+        assert_eq!(terminal(34816 + 5), "pts/5");
+        assert_eq!(terminal(0), "?");
+        assert_eq!(terminal(1025), "tty1");
+    }
+}

@@ -1,0 +1,213 @@
+//! Making a container, for `create` and for `run`.
+
+use std::path::{Path, PathBuf};
+
+use cgroup::Group;
+use oci::Rootfs;
+use oci::runtime::{Linux, NamespaceKind, Spec};
+use runtime::seccomp::Program;
+use runtime::{Create, Manner, Stdio};
+
+use crate::bundle::Bundle;
+use crate::console::{self, Console};
+use crate::descriptors::{self, Preserved};
+use crate::error::Error;
+use crate::globals::Globals;
+use crate::options::{Flag, Given, switch, value};
+use crate::process_table;
+use crate::record::{Container, Record};
+use crate::removal;
+
+/// The options that `create` and `run` share.
+pub(crate) const BUNDLE: Flag = value(&["bundle", "b"], "folder of the bundle (default: .)");
+pub(crate) const CONSOLE_SOCKET: Flag = value(
+    &["console-socket"],
+    "socket that receives the terminal's master",
+);
+pub(crate) const PID_FILE: Flag = value(&["pid-file"], "file to write the process id to");
+pub(crate) const NO_PIVOT: Flag = switch(&["no-pivot"], "change the root without pivot_root");
+pub(crate) const NO_NEW_KEYRING: Flag =
+    switch(&["no-new-keyring"], "stay in the caller's session keyring");
+pub(crate) const PRESERVE_FDS: Flag = value(
+    &["preserve-fds"],
+    "pass this many descriptors beyond the standard streams",
+);
+
+/// A container on its way: its id is claimed, its cgroup made.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) container: Container,
+    pub(crate) console: Console,
+    spec: Spec,
+    rootfs: Rootfs,
+    bundle: PathBuf,
+    group: Group,
+    filter: Option<Program>,
+    manner: Manner,
+    pid_file: Option<PathBuf>,
+}
+
+/// What was made: a process, and perhaps its terminal.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) pid: i32,
+    pub(crate) terminal: Option<std::os::fd::OwnedFd>,
+}
+
+/// A path that is still right after we have entered the bundle.
+pub(crate) fn file_option(given: &Given, name: &'static str) -> Result<Option<PathBuf>, Error> {
+    given
+        .text(name)
+        .filter(|path| !path.is_empty())
+        .map(|path| std::path::absolute(path).map_err(Error::file("find", path)))
+        .transpose()
+}
+
+impl Making {
+    /// Reads the bundle, claims the id and makes the cgroup.
+    pub(crate) fn begin(
+        globals: &Globals,
+        given: &Given,
+        id: &str,
+        detach: bool,
+    ) -> Result<Self, Error> {
+        crate::record::check_id(id)?;
+        let preserved = descriptors::prepare(given)?;
+        let pid_file = file_option(given, "pid-file")?;
+        let socket = file_option(given, "console-socket")?;
+        let bundle = Bundle::enter(given.text("bundle"))?;
+        let mut spec = bundle.spec;
+        let process = spec.process.as_mut().ok_or_else(|| Error::Spec {
+            member: "process",
+            reason: "it is missing".to_owned(),
+        })?;
+        process.env.extend(preserved.environment());
+        let console = Console::plan(socket, detach, process.terminal)?;
+        let linux = spec.linux.get_or_insert_default();
+        let filter = linux
+            .seccomp
+            .as_ref()
+            .map(|profile| {
+                runtime::seccomp::compile(profile).map_err(|source| Error::Seccomp { source })
+            })
+            .transpose()?;
+        let path = crate::limits::path(linux, id);
+        let record = record(id, &spec, &bundle.path, &bundle.rootfs, path.clone());
+        let container = Container::claim(&globals.root, record)?;
+        let linux = spec.linux.get_or_insert_default();
+        let group = match crate::limits::make(globals, &path, linux) {
+            Ok(group) => group,
+            Err(error) => {
+                // What failed first is what is told.
+                let _ = container.forget();
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            container,
+            console,
+            rootfs: Rootfs::Path {
+                path: bundle.rootfs,
+            },
+            bundle: bundle.path,
+            spec,
+            group,
+            filter,
+            manner: manner(given, preserved),
+            pid_file,
+        })
+    }
+
+    /// What the runtime is asked for.
+    pub(crate) fn order(&self) -> Result<Create<'_>, Error> {
+        Ok(Create {
+            id: &self.container.record.id,
+            spec: &self.spec,
+            rootfs: &self.rootfs,
+            bundle: Some(&self.bundle),
+            seccomp: self
+                .filter
+                .as_ref()
+                .map(|program| program.filter.as_slice()),
+            cgroup: Some(&self.group),
+            stdio: match self.console {
+                Console::None => descriptors::inherited()?,
+                _ => Stdio::Terminal,
+            },
+            init_reaper: false,
+            manner: self.manner,
+        })
+    }
+
+    /// Writes down what was made. Returns the terminal when it is for us to serve.
+    pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
+        let record = &mut self.container.record;
+        record.pid = made.pid;
+        record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
+        let filter = self.filter.as_ref().map(Program::encode);
+        self.container
+            .save_for_execs(&mut self.spec, filter.as_deref())?;
+        self.container.save()?;
+        let terminal = match (&self.console, made.terminal) {
+            (Console::Socket(path), Some(master)) => {
+                console::send(&master, path)?;
+                None
+            }
+            (_, terminal) => terminal,
+        };
+        if let Some(path) = &self.pid_file {
+            write_pid(path, made.pid)?;
+        }
+        Ok(terminal)
+    }
+
+    /// Takes everything back after a failure, which is what will be told.
+    pub(crate) fn undo(&self, globals: &Globals) {
+        let taken_back = removal::kill(&self.container)
+            .and_then(|()| {
+                self.group
+                    .kill_all()
+                    .map_err(|source| Error::Cgroup { source })
+            })
+            .and_then(|()| removal::remove(globals, &self.container));
+        if let Err(error) = taken_back {
+            globals.warn(&error.line());
+        }
+    }
+}
+
+/// Writes a process id, so that a reader sees all of it.
+pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<(), Error> {
+    crate::record::replace(path, pid.to_string().as_bytes())
+}
+
+fn manner(given: &Given, preserved: Preserved) -> Manner {
+    Manner {
+        preserve_fds: preserved.count,
+        no_pivot: given.is_on("no-pivot"),
+        keeps_keyring: given.is_on("no-new-keyring"),
+    }
+}
+
+fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -> Record {
+    let hooks = spec.hooks.clone().unwrap_or_default();
+    Record {
+        id: id.to_owned(),
+        pid: 0,
+        started_ticks: 0,
+        bundle: bundle.to_owned(),
+        rootfs: rootfs.to_owned(),
+        created: jiff::Timestamp::now().to_string(),
+        cgroup,
+        owns_pids: spec.linux.as_ref().is_some_and(owns_pids),
+        annotations: spec.annotations.clone(),
+        poststart: hooks.poststart,
+        poststop: hooks.poststop,
+    }
+}
+
+fn owns_pids(linux: &Linux) -> bool {
+    linux
+        .namespace(NamespaceKind::Pid)
+        .is_some_and(|namespace| namespace.path.is_none())
+}

@@ -1,0 +1,72 @@
+//! Taking a container away: its processes, its cgroup, its folder; then the last hooks.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use oci::runtime::Status;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::error::Error;
+use crate::globals::Globals;
+use crate::record::Container;
+use crate::signals;
+
+/// A killed process that waits for a disk may take its time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Kills the container's first process and waits for its end.
+pub(crate) fn kill(container: &Container) -> Result<(), Error> {
+    let Some(init) = container.init() else {
+        return Ok(());
+    };
+    // It may end by itself meanwhile.
+    let _ = sys::process::send_signal(init.as_fd(), signals::KILL);
+    if container.is_frozen()
+        && let Some(group) = container.group()?
+    {
+        group.thaw().map_err(|source| Error::Cgroup { source })?;
+    }
+    await_end(&init)
+}
+
+fn await_end(init: &OwnedFd) -> Result<(), Error> {
+    let patience = Timespec {
+        tv_sec: PATIENCE.as_secs() as i64,
+        tv_nsec: 0,
+    };
+    let ended = rustix::io::retry_on_intr(|| {
+        poll(&mut [PollFd::new(init, PollFlags::IN)], Some(&patience))
+    });
+    match ended {
+        Ok(1) => Ok(()),
+        _ => Err(Error::Lingers),
+    }
+}
+
+/// Removes what is left of a container whose first process has ended.
+pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Error> {
+    if let Some(group) = container.group()? {
+        // A pid namespace ends with its first process; without one the others live on.
+        if !container.record.owns_pids {
+            group
+                .kill_all()
+                .map_err(|source| Error::Cgroup { source })?;
+        }
+        let removed = match group.remove() {
+            // Somebody has been put into the group from outside.
+            Err(cgroup::Error::Remove { .. }) => group.kill_all().and_then(|()| group.remove()),
+            other => other,
+        };
+        removed.map_err(|source| Error::Cgroup { source })?;
+    }
+    container.forget()?;
+    let hooks = &container.record.poststop;
+    if !hooks.is_empty() {
+        let state = container.state(Status::Stopped);
+        // Spec: "Lifecycle": a failed poststop hook is told of, and nothing else changes.
+        if let Err(error) = runtime::run_hooks("poststop", hooks, &state) {
+            globals.warn(&fault::chain(&error));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The OCI runtime's command line, as engines drive it.
+
+mod confinement;
+mod engines;
+mod exec;
+mod life;
+mod limits;
+mod terminal;

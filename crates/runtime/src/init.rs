@@ -227,11 +227,7 @@ impl Birth {
 /// Enters the container from outside its pid namespace, and bears the new process there as a child of our parent. So
 /// nobody in the container ever sees a process that still has the host's root or a descriptor of our parent's, not even
 /// with the right to trace (CVE-2016-9962).
-pub(crate) fn enter_container(
-    plan: &Joining<'_>,
-    channel: &mut ChildEnd,
-    pid_to: &OwnedFd,
-) -> ! {
+pub(crate) fn enter_container(plan: &Joining<'_>, channel: &mut ChildEnd, pid_to: &OwnedFd) -> ! {
     end(channel, |channel| {
         step("session", session::hide)?;
         step("oom score", || oom::set(plan.process.oom_score_adj))?; // through the host's /proc; the child inherits it

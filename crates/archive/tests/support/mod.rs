@@ -4,6 +4,8 @@
     reason = "each test file uses its own part; unused parts differ"
 )]
 
+pub(crate) mod forge;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;

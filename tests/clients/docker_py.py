@@ -229,7 +229,8 @@ def images():
     assert [i.id for i in client.images.list("estiva-clients-py:2")] == [image.id]
     client.images.remove("estiva-clients-py:2")
     expect(client.images.list("estiva-clients-py:2"), [])
-    assert client.images.prune()["SpaceReclaimed"] >= 0
+    if since(25):
+        assert client.images.prune()["SpaceReclaimed"] >= 0
 
 
 @story
@@ -254,21 +255,26 @@ def volumes():
     with Running("sleep 1000", volumes=mount):
         expect(refused(volume.remove, docker.errors.APIError).status_code, 409)
     volume.remove()
-    assert "SpaceReclaimed" in client.volumes.prune()
+    if since(25):
+        assert "SpaceReclaimed" in client.volumes.prune()
 
 
 @story
 def mounts_and_limits():
     mounts = [docker.types.Mount("/t", None, type="tmpfs", tmpfs_size=1 << 20)]
-    options = dict(mem_limit="32m", nano_cpus=500_000_000, pids_limit=20, mounts=mounts, read_only=True,
-                   cap_drop=["ALL"], security_opt=["no-new-privileges"], tmpfs={"/u": "size=1m"},
-                   ulimits=[docker.types.Ulimit(name="nofile", soft=100, hard=200)], init=True)
+    options = dict(mem_limit="32m", pids_limit=20, read_only=True,
+                   cap_drop=["ALL"], security_opt=["no-new-privileges"], tmpfs={"/u": "size=1m", "/t": "size=1m"},
+                   ulimits=[docker.types.Ulimit(name="nofile", soft=100, hard=200)])
+    if since(25):
+        options.update(init=True, nano_cpus=500_000_000)
+    if since(30):
+        options.update(mounts=mounts, tmpfs={"/u": "size=1m"})
     with Running("sh -c 'ulimit -n; grep CapEff /proc/self/status; touch /t/a /u/a; touch /x'", **options) as one:
         one.wait()
         expect(one.logs(stderr=False), b"100\nCapEff:\t0000000000000000\n")
         assert b"Read-only file system" in one.logs(stdout=False)
         host = one.attrs["HostConfig"]
-        expect((host["Memory"], host["NanoCpus"], host["PidsLimit"]), (32 << 20, 500_000_000, 20))
+        expect((host["Memory"], host["NanoCpus"], host["PidsLimit"]), (32 << 20, options.get("nano_cpus", 0), 20))
 
 
 @story
@@ -290,12 +296,12 @@ def events():
 
 @story
 def disk_usage_networks_prune():
-    usage = client.df()
-    for key in ("LayersSize", "Images", "Containers", "Volumes"):
-        assert key in usage, key
+    for key in ("LayersSize", "Images", "Containers", "Volumes") if since(25) else ():
+        assert key in client.df(), key
     assert {"none", "host"} <= {network.name for network in client.networks.list()}
     expect(client.networks.get("none").attrs["Driver"], "null")
-    assert "SpaceReclaimed" in client.containers.prune()
+    if since(25):
+        assert "SpaceReclaimed" in client.containers.prune()
 
 
 @story

@@ -7,9 +7,6 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::{self, Errno};
 
-/// How often a lookup is tried again when something is renamed under it (EAGAIN).
-const TRIES: u32 = 128;
-
 /// Opens `path` as it is seen by a process whose root is `root`; the last component is followed unless `flags`
 /// hold `NOFOLLOW`. `CLOEXEC` is added.
 ///
@@ -18,13 +15,7 @@ const TRIES: u32 = 128;
 pub fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let path = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    for _ in 0..TRIES {
-        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
-        }
-    }
-    Err(Errno::AGAIN)
+    sys::open::openat2(root, path, flags | OFlags::CLOEXEC, mode, resolve)
 }
 
 /// A handle on `path` that can be asked and passed on, but not read: works for every kind of file.

@@ -193,11 +193,30 @@ impl Store {
 
     fn prepare(&self) -> io::Result<()> {
         make_private(&self.root)?;
+        self.remove_empty_folders()?;
         let drafts = self.root.join(DRAFTS);
         match fs::remove_dir_all(&drafts) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => make_private(&drafts),
         }
+    }
+
+    /// A writer that was killed may have made the folder of its blob and not the blob.
+    fn remove_empty_folders(&self) -> io::Result<()> {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let Ok(folders) = fs::read_dir(self.root.join(algorithm.name())) else {
+                continue;
+            };
+            for folder in folders {
+                match fs::remove_dir(folder?.path()) {
+                    Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 }
 

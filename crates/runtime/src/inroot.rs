@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat};
 use rustix::io::Errno;
 
 /// The limit of symbolic links in one path, as the kernel has it.
@@ -39,7 +39,7 @@ impl Root {
     /// Opens what is there, links followed inside the root only.
     pub(crate) fn open(&self, path: impl AsRef<Path>, flags: OFlags) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(
+        sys::open::openat2(
             &self.0,
             path.as_ref(),
             flags | OFlags::CLOEXEC,

@@ -263,12 +263,10 @@ impl Shim {
                     id,
                     code: ended.code,
                 });
-                // Told before its clients see their streams end: they ask for the exit code next.
-                self.daemon.flush();
             }
             Target::Init => self.tell_container_end(),
         }
-        // Before the streams end: a client that asks for the exit code right after must find it known.
+        // Before the clients see the end of their streams: what they then ask the daemon, it knows.
         self.daemon.flush();
     }
 

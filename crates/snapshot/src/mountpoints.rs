@@ -144,7 +144,7 @@ fn make(below: BorrowedFd<'_>, draft: BorrowedFd<'_>, point: &Mountpoint<'_>) ->
 fn look(below: BorrowedFd<'_>, path: &str) -> io::Result<Option<Stat>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(below, path, flags, Mode::empty(), resolve) {
+    match sys::open::openat2(below, path, flags, Mode::empty(), resolve) {
         Ok(handle) => rustix::fs::fstat(handle).map(Some),
         Err(Errno::NOENT) => Ok(None),
         Err(other) => Err(other),

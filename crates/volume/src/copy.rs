@@ -13,8 +13,8 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, SeekFrom, Stat,
     Timespec, Timestamps, Uid, XattrFlags, chmod, chownat, copy_file_range, fchmod, fchown,
     fgetxattr, flistxattr, fsetxattr, fstat, ftruncate, futimens, ioctl_ficlone, lgetxattr, linkat,
-    llistxattr, lsetxattr, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, seek,
-    statat, symlinkat, utimensat,
+    llistxattr, lsetxattr, mkdirat, mknodat, openat, readlinkat, renameat_with, seek, statat,
+    symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -164,7 +164,7 @@ impl Copy<'_> {
         };
         // In a volume that is in use, somebody may have put a symlink on the way.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let first = openat2(self.root, first, flags, Mode::empty(), RESOLVE)
+        let first = sys::open::openat2(self.root, first, flags, Mode::empty(), RESOLVE)
             .map_err(self.failed("open"))?;
         linkat(&first, "", target, name, AtFlags::EMPTY_PATH).map_err(self.failed("link"))?;
         Ok(true)
@@ -223,7 +223,7 @@ impl Copy<'_> {
         copy_xattrs(&path(source), &path(target)).map_err(self.failed("set attributes"))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let node = openat2(target, name, flags, Mode::empty(), RESOLVE)
+            let node = sys::open::openat2(target, name, flags, Mode::empty(), RESOLVE)
                 .map_err(self.failed("open"))?;
             let link = format!("/proc/self/fd/{}", node.as_raw_fd());
             chmod(link, Mode::from_raw_mode(stat.st_mode)).map_err(self.failed("chmod"))?;
@@ -260,7 +260,7 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
 
 fn open_beneath(folder: &OwnedFd, name: &CStr, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat2(folder, name, flags, Mode::empty(), RESOLVE)
+    sys::open::openat2(folder, name, flags, Mode::empty(), RESOLVE)
 }
 
 /// The names in a folder, all read before anything is done with them.

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result, at};
@@ -47,7 +47,7 @@ fn beneath(root: &OwnedFd, path: &str) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     for _ in 0..64 {
-        match openat2(root, path, flags, Mode::empty(), resolve) {
+        match sys::open::openat2(root, path, flags, Mode::empty(), resolve) {
             // Something was renamed meanwhile, so the kernel cannot vouch for `..`; see openat2(2).
             Err(Errno::AGAIN) => {}
             result => return result,

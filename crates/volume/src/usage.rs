@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, openat, openat2, statx,
+    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, StatxFlags, openat, statx,
 };
 use rustix::io::Errno;
 
@@ -53,7 +53,7 @@ fn measure(root: OwnedFd) -> rustix::io::Result<u64> {
         if is_folder {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            match openat2(parent, &name, flags, Mode::empty(), resolve) {
+            match sys::open::openat2(parent, &name, flags, Mode::empty(), resolve) {
                 Ok(folder) => {
                     folders.push(folder);
                     list(&folders[depth + 1], depth + 1, &mut names)?;

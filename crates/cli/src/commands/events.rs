@@ -49,7 +49,9 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         };
     let moment = |flag| {
         // Unlike `logs`, docker does not name the flag here.
-        let bare = |text: String| Failure::new(text.trim_start_matches(&format!("invalid value for \"{flag}\": ")));
+        let bare = |text: String| {
+            Failure::new(text.trim_start_matches(&format!("invalid value for \"{flag}\": ")))
+        };
         times::moment(flag, matches.text(flag)).map_err(bare)
     };
     let request = Request::get(&["events"]).query(

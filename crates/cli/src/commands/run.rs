@@ -63,7 +63,14 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let client = cli.client()?;
     let id = create::make(client, matches, &prepared)
         .await
-        .map_err(refuse)?;
+        .map_err(|error| {
+            // What the daemon finds missing when it creates counts as when it starts.
+            let code = match error.starts_with("Error response from daemon") {
+                true => shared::start_failure_code(&error),
+                false => 125,
+            };
+            shared::with_hint(cli, &error, code)
+        })?;
     if detach {
         start(cli, client, &id).await?;
         out::line(&id);

@@ -314,9 +314,7 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
     ] {
         host.on(key, matches, flag);
     }
-    if matches.is_set("oom-kill-disable") {
-        host.set("OomKillDisable", matches.on("oom-kill-disable"));
-    }
+    host.set("OomKillDisable", matches.on("oom-kill-disable"));
     if matches.is_set("init") {
         host.set("Init", matches.on("init"));
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat};
 
 use super::record::Record;
 use crate::engine::Shared;
@@ -76,7 +76,7 @@ fn read(root: BorrowedFd<'_>) -> Result<Accounts> {
 
 fn read_file(root: BorrowedFd<'_>, path: &str) -> io::Result<Vec<u8>> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let place = openat2(
+    let place = sys::open::openat2(
         root,
         path,
         OFlags::PATH | OFlags::CLOEXEC,

@@ -33,7 +33,7 @@ use super::command::{Command, Reply, Waiter};
 use super::control::Control;
 use super::handle::{Handle, Inbox};
 use super::record::Record;
-use super::request::{Started, Stopped, WaitCondition, WaitOutcome};
+use super::request::{RemoveOptions, Started, Stopped, WaitCondition, WaitOutcome};
 use super::view::View;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -59,6 +59,8 @@ pub(crate) struct Actor {
     launch_error: Option<Error>,
     starting: Vec<Reply<Started>>,
     restarting: Vec<Reply<()>>,
+    /// Forced removals that wait for the end of a start.
+    removals: Vec<(RemoveOptions, Reply<()>)>,
     /// Clients that wait for the start.
     attaches: Vec<attach::Pending>,
     at_exit: Vec<AtExit>,
@@ -103,6 +105,7 @@ impl Actor {
             launch_error: None,
             starting: Vec::new(),
             restarting: Vec::new(),
+            removals: Vec::new(),
             attaches: Vec::new(),
             at_exit: Vec::new(),
             waits: Vec::new(),

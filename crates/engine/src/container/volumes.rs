@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::record::{MountKind, Record};
 use crate::engine::Shared;
@@ -86,7 +86,7 @@ fn copy_up(shared: &Shared, record: &Record, name: &str, destination: &str) -> R
         .mount_view(snapshot::View::WritableReadOnly(&record.id))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    match openat2(&root, destination, flags, Mode::empty(), resolve) {
+    match sys::open::openat2(&root, destination, flags, Mode::empty(), resolve) {
         Ok(source) => {
             shared.volumes.copy_up(name, source.as_fd())?;
             Ok(())

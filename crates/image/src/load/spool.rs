@@ -165,7 +165,7 @@ impl<'a> Spool<'a> {
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::openat2(root, name, flags, Mode::empty(), resolve) {
+        let file = match sys::open::openat2(root, name, flags, Mode::empty(), resolve) {
             Err(rustix::io::Errno::NOENT) => return Ok(()),
             file => File::from(file.map_err(fail)?),
         };
@@ -375,7 +375,7 @@ fn announced_digest(name: &str) -> Option<Digest> {
 fn list(root: &OwnedFd, room: &str) -> Result<Vec<String>, rustix::io::Errno> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = match rustix::fs::openat2(root, room, flags, Mode::empty(), resolve) {
+    let dir = match sys::open::openat2(root, room, flags, Mode::empty(), resolve) {
         Err(rustix::io::Errno::NOENT) => return Ok(Vec::new()),
         dir => dir?,
     };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat};
 
 use crate::failure::{Failure, Step, Tried};
 
@@ -32,7 +32,7 @@ pub(super) fn write(parameters: &[(PathBuf, &str)]) -> Step {
     for (path, value) in parameters {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat2(&folder, path, flags, Mode::empty(), resolve)
+        let file = sys::open::openat2(&folder, path, flags, Mode::empty(), resolve)
             .tried(|| format!("open sysctl {}", path.display()))?;
         rustix::io::write(&file, value.as_bytes())
             .tried(|| format!("write sysctl {} = {value:?}", path.display()))?;

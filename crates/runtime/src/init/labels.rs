@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat};
 
 use crate::failure::{Failure, Step, Tried};
 use crate::plan::ProcessPlan;
@@ -55,7 +55,7 @@ pub(super) fn open_inside(process: &ProcessPlan<'_>) -> Step<Labels> {
     let file = |path: &str| {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        openat2(&proc, path, flags, Mode::empty(), resolve)
+        sys::open::openat2(&proc, path, flags, Mode::empty(), resolve)
             .map(File::from)
             .tried(|| format!("open /proc/{path}"))
     };

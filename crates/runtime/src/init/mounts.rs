@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, ResolveFlags, openat2};
+use rustix::fs::{FileType, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
@@ -69,7 +69,7 @@ fn target(root: &Root, plan: &MountPlan) -> Step<OwnedFd> {
             .unwrap_or(&plan.destination);
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match openat2(root, relative, flags, rustix::fs::Mode::empty(), resolve) {
+        match sys::open::openat2(root, relative, flags, rustix::fs::Mode::empty(), resolve) {
             Err(Errno::NOENT) => {}
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 return Err(Failure::new("it must be mounted on an ordinary directory"));

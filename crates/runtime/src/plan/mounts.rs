@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci::runtime::Mount;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use sys::mount::{Change, Depth, Propagation, set_attributes};
@@ -204,7 +204,7 @@ fn bind(
 /// since somebody looked. See openat2(2), `RESOLVE_NO_SYMLINKS`.
 fn without_links(source: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+    sys::open::openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
 }
 
 fn set(

@@ -115,7 +115,9 @@ fn never_started(kit: &Kit) {
 }
 
 fn signal_all(kit: &Kit) {
-    let mut container = kit.run("trap : TERM; sleep 100 & sleep 100 & echo up; wait; wait; exit 3");
+    // The pause is for the children to become `sleep`: until then they have the shell's trap.
+    let mut container =
+        kit.run("trap : TERM; sleep 100 & sleep 100 & sleep 0.3; echo up; wait; wait; exit 3");
     container.await_log("up");
     container.signal(15, true);
     assert_eq!(

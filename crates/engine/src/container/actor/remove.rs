@@ -15,6 +15,10 @@ impl Actor {
             let text = "Conflict, cannot remove the default link name of the container".to_owned();
             return answer(reply, Err(Error::Invalid(text)));
         }
+        // A start in progress ends in milliseconds, one way or the other: only then is there something to kill.
+        if options.force && matches!(self.record.state, lifecycle::State::Starting { .. }) {
+            return self.removals.push((options, reply));
+        }
         self.with_volumes |= options.volumes;
         match self.apply_removal(options.force).await {
             Ok(()) if self.shim.is_some() => {
@@ -24,6 +28,13 @@ impl Actor {
                 });
             }
             result => answer(reply, result),
+        }
+    }
+
+    /// The start that forced removals waited for is over.
+    pub(super) async fn remove_after_start(&mut self) {
+        for (options, reply) in std::mem::take(&mut self.removals) {
+            self.remove(options, reply).await;
         }
     }
 

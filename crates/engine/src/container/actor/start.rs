@@ -98,6 +98,7 @@ impl Actor {
             self.tell("restart", []);
             answer(reply, Ok(()));
         }
+        self.remove_after_start().await;
     }
 
     pub(super) async fn start_failed(&mut self, code: i32, message: String) {
@@ -137,7 +138,8 @@ impl Actor {
             &[WaitCondition::NotRunning, WaitCondition::NextExit],
             Some(&text),
         );
-        if self.record.host.auto_remove {
+        self.remove_after_start().await;
+        if self.record.host.auto_remove && !self.gone {
             self.remove_by_itself().await;
         }
     }

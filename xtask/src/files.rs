@@ -60,7 +60,8 @@ fn check_file(name: &str, text: &str) -> Vec<String> {
         }
     }
     let lines = text.lines().count();
-    let is_table = text.contains("rustfmt::skip") || name.ends_with("tests.rs");
+    let is_table =
+        text.contains("rustfmt::skip") || name.ends_with("tests.rs") || name.contains("/tests/");
     if lines > MOST_LINES && !is_table {
         complain(&format!(
             "{lines} lines; beyond {MOST_LINES} a file holds more than one idea: split it"

@@ -21,12 +21,11 @@ use report::Report;
 type Line = (&'static str, fn(&mut Peers, &mut Report));
 
 const LINES: &[Line] = &[
-    // First, while the daemons are idle indeed.
-    ("memory", sizes::memory),
     ("run", starts::run),
     ("exec", starts::exec),
     ("many", starts::many),
     ("later", starts::later),
+    ("memory", sizes::memory),
     ("load", image::load),
     ("logs", sizes::logs),
     ("build", build::build),

@@ -76,7 +76,7 @@ fn memory() -> u64 {
 }
 
 fn names(set: CapabilitySet) -> Vec<String> {
-    crate::spec::security::CAPABILITIES
+    sys::caps::NAMES
         .iter()
         .enumerate()
         .filter(|(bit, _)| set.bits() & (1 << bit) != 0)

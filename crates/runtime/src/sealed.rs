@@ -29,12 +29,19 @@ pub fn ensure(args: Vec<CString>, env: Vec<CString>) -> io::Result<()> {
     if is_sealed(&own) {
         return Ok(());
     }
-    let program = mounted().or_else(|_| copied(own))?;
     Err(fexecve(
-        program.as_fd(),
+        program()?.as_fd(),
         &Strings::new(args),
         &Strings::new(env),
     ))
+}
+
+/// The running binary as a file that nobody can write, ready to be executed by its descriptor.
+///
+/// # Errors
+/// When neither a mount nor a copy can be made; the copy's error is told.
+pub fn program() -> io::Result<OwnedFd> {
+    mounted().or_else(|_| copied())
 }
 
 fn is_sealed(own: &OwnedFd) -> bool {
@@ -55,7 +62,8 @@ fn mounted() -> io::Result<OwnedFd> {
 }
 
 /// A copy in memory that the kernel refuses to change, for callers who may not mount.
-fn copied(own: OwnedFd) -> io::Result<OwnedFd> {
+fn copied() -> io::Result<OwnedFd> {
+    let own = open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut copy = File::from(memfd_create("estiva", flags)?);
     io::copy(&mut File::from(own), &mut copy)?;
@@ -71,9 +79,26 @@ mod tests {
     #[test]
     fn both_kinds_are_known_as_sealed_and_the_file_itself_is_not() {
         let own = || open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).expect("we run");
-        let copy = copied(own()).expect("memory for a copy");
+        let copy = copied().expect("memory for a copy");
         assert!(is_sealed(&copy));
         assert!(is_sealed(&mounted().expect("the right to mount")));
         assert!(!is_sealed(&own()), "the test binary is on a writable mount");
+    }
+
+    #[test]
+    fn neither_can_be_written() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let mut copy = File::from(copied().expect("memory for a copy"));
+        let error = copy.write(b"x").expect_err("the copy is sealed");
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let mount = mounted().expect("the right to mount");
+        let through = format!("/proc/self/fd/{}", mount.as_raw_fd());
+        let errno = open(through, OFlags::WRONLY, Mode::empty()).expect_err("read-only");
+        // Which of the two the kernel checks first depends on whether the program runs.
+        assert!(matches!(
+            errno,
+            rustix::io::Errno::ROFS | rustix::io::Errno::TXTBSY
+        ));
     }
 }

@@ -10,7 +10,6 @@ pub mod protocol;
 pub mod spawner;
 
 mod packet;
-mod sealed;
 mod service;
 
 use std::ffi::OsStr;

@@ -22,7 +22,7 @@ use sys::exec::Strings;
 use sys::fds::{CloseRange, close_from};
 use sys::process::Fork;
 
-use crate::{packet, sealed, service};
+use crate::{packet, service};
 
 /// The name (`argv[0]`) under which the binary is the spawner.
 pub const NAME: &str = "estiva-spawner";
@@ -183,8 +183,8 @@ fn become_spawner(socket: &OwnedFd) -> io::Error {
     let prepare = || -> io::Result<OwnedFd> {
         rustix::process::setsid()?;
         rustix::process::chdir("/")?;
-        let program = sealed::program()?;
-        let null = sealed::null()?;
+        let program = runtime::sealed::program()?;
+        let null = null()?;
         rustix::stdio::dup2_stdin(socket)?;
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
@@ -245,10 +245,17 @@ fn settle_signals() {
     }
 }
 
+/// `/dev/null`, for reading and writing.
+fn null() -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(open("/dev/null", flags, Mode::empty())?)
+}
+
 /// The socket that stands in for stdin; stdin becomes /dev/null.
 fn take_socket() -> io::Result<OwnedFd> {
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    rustix::stdio::dup2_stdin(sealed::null()?)?;
+    rustix::stdio::dup2_stdin(null()?)?;
     Ok(socket)
 }
 

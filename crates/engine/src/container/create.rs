@@ -248,7 +248,7 @@ fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>)
     if host.restart_policy.name.is_empty() {
         host.restart_policy.name = "no".into();
     }
-    if host.memory_needs_swap() {
+    if host.resources.memory > 0 && host.resources.memory_swap == 0 {
         host.resources.memory_swap = host.resources.memory.saturating_mul(2);
     }
     if shared.options.no_new_privileges
@@ -298,16 +298,6 @@ fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>)
         warnings.push("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.".into());
     }
     Ok(())
-}
-
-trait SwapRule {
-    fn memory_needs_swap(&self) -> bool;
-}
-
-impl SwapRule for HostConfig {
-    fn memory_needs_swap(&self) -> bool {
-        self.resources.memory > 0 && self.resources.memory_swap == 0
-    }
 }
 
 /// Everything that can be known to fail before anything is made.

@@ -1,6 +1,7 @@
 //! `top`: the processes of a container as `ps` would show them, read from /proc; no program is run for it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 
 use lifecycle::Use;
 
@@ -22,7 +23,7 @@ pub struct Top {
 struct Process {
     pid: i32,
     ppid: i32,
-    uid: u32,
+    user: String,
     tty: String,
     state: String,
     start_ticks: u64,
@@ -37,6 +38,8 @@ struct Process {
 
 /// The kernel's clock ticks a second, as user space sees them on every Linux architecture that we run on.
 const TICKS: u64 = 100;
+/// A process may have megabytes of arguments; so much of a file of its is read.
+const MOST_BYTES: u64 = 64 << 10;
 
 impl Engine {
     /// The container's processes; `arguments` are ps options: `-ef` (default), `aux`, `-o COLUMNS`.
@@ -50,10 +53,11 @@ impl Engine {
         self.shared.tell_of(&view.record, "top", []);
         let cgroup = self.shared.cgroup_of(&view.record);
         blocking::run("top", move || {
+            let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
             let mut processes: Vec<Process> = cgroup::Group::open(&cgroup)?
                 .pids()?
                 .into_iter()
-                .filter_map(read)
+                .filter_map(|pid| read(pid, &passwd))
                 .collect();
             processes.sort_by_key(|p| p.pid);
             let uptime = uptime();
@@ -199,7 +203,7 @@ impl Column {
         let ran = (uptime - started).max(0.01);
         let percent = p.cpu_ticks as f64 / TICKS as f64 / ran * 100.0;
         match self {
-            Self::Uid | Self::User => user_name(p.uid),
+            Self::Uid | Self::User => p.user.clone(),
             Self::Pid => p.pid.to_string(),
             Self::Ppid => p.ppid.to_string(),
             Self::C => format!("{percent:.0}"),
@@ -223,8 +227,7 @@ impl Column {
 }
 
 /// The host's name of a user, as ps on the host would show it; the number where it has none.
-fn user_name(uid: u32) -> String {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+fn user_name(uid: u32, passwd: &str) -> String {
     let found = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -252,8 +255,15 @@ fn uptime() -> f64 {
         .unwrap_or(0.0)
 }
 
-fn read(pid: i32) -> Option<Process> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What /proc says of a process. Name and arguments are the container's own words: any bytes, and no more than is shown.
+fn read(pid: i32, passwd: &str) -> Option<Process> {
+    let text = |file: &str| -> Option<String> {
+        let mut bytes = Vec::new();
+        let file = File::open(format!("/proc/{pid}/{file}")).ok()?;
+        file.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let stat = text("stat")?;
     // The name may hold spaces and parentheses: it ends at the last one.
     let (head, rest) = stat.rsplit_once(')')?;
     let comm = head.split_once('(')?.1.to_owned();
@@ -264,19 +274,15 @@ fn read(pid: i32) -> Option<Process> {
             .and_then(|f| f.parse::<u64>().ok())
             .unwrap_or(0)
     };
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = text("status").unwrap_or_default();
     let uid = status
         .lines()
         .find_map(|l| l.strip_prefix("Uid:"))
         .and_then(|l| l.split_whitespace().nth(1))
         .and_then(|u| u.parse().ok())
         .unwrap_or(0);
-    let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<_> = cmdline
-        .split(|b| *b == 0)
-        .filter(|w| !w.is_empty())
-        .map(String::from_utf8_lossy)
-        .collect();
+    let cmdline = text("cmdline").unwrap_or_default();
+    let words: Vec<_> = cmdline.split('\0').filter(|w| !w.is_empty()).collect();
     let tty = match number(4) {
         0 => "?".to_owned(),
         device => format!("pts/{}", device & 0xff),
@@ -284,7 +290,7 @@ fn read(pid: i32) -> Option<Process> {
     Some(Process {
         pid,
         ppid: i32::try_from(number(1)).unwrap_or(0),
-        uid,
+        user: user_name(uid, passwd),
         tty,
         state: (*fields.first()?).to_owned(),
         start_ticks: number(19),

@@ -1,6 +1,7 @@
 //! Rights: capabilities, seccomp, masked paths, what `--privileged` and `--security-opt` change.
 
 use api::container::HostConfig;
+use sys::caps::NAMES as CAPABILITIES;
 
 use crate::error::{Error, Result};
 
@@ -20,51 +21,6 @@ const DEFAULT_CAPABILITIES: [&str; 14] = [
     "SYS_CHROOT",
     "KILL",
     "AUDIT_WRITE",
-];
-
-/// All capabilities, without their `CAP_`, in the kernel's order. See capabilities(7), Linux 5.9.
-pub(crate) const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
 ];
 
 /// What a container may not see of /proc and /sys.

@@ -27,8 +27,8 @@ const LICENCES: &[&str] = &[
 const FLOORS: &[&[&str]] = &[
     &["fault"],
     &["ids", "oci", "sys", "lifecycle"],
-    &["api", "cgroup", "archive", "logs"],
-    &["content", "snapshot", "volume", "runtime"],
+    &["api", "cgroup", "archive", "logs", "netlink"],
+    &["content", "snapshot", "volume", "runtime", "network"],
     &["image", "shim", "client"],
     &["engine", "cli"],
     &["server"],

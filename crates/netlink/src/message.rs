@@ -1,0 +1,1 @@
+//! Netlink messages: headers and attributes, written and read with bounds.

@@ -1,0 +1,1 @@
+//! nf_tables: tables, chains, rules, sets and maps.

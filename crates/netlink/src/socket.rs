@@ -1,0 +1,1 @@
+//! A netlink socket: batches of requests out, acknowledgements and dumps in.

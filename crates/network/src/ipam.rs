@@ -1,0 +1,1 @@
+//! Which subnets and addresses are free: pure, without the kernel.

@@ -1,0 +1,1 @@
+//! Ports of the host that belong to a container.

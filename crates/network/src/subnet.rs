@@ -1,0 +1,1 @@
+//! A range of addresses in CIDR notation.

@@ -59,11 +59,6 @@ pub enum Error {
         /// What was given.
         mode: String,
     },
-    /// There is no lossy delivery.
-    #[error(
-        "logger: logging mode not supported: non-blocking (every line is delivered; leave out mode and max-buffer-size)"
-    )]
-    NonBlocking,
     /// A buffer size without a buffer. Docker's text.
     #[error("logger: max-buffer-size option is only supported with 'mode=non-blocking'")]
     BufferWithoutMode,
@@ -110,7 +105,6 @@ impl Error {
             | Self::TooFewFiles
             | Self::UnknownMode { .. }
             | Self::BufferWithoutMode
-            | Self::NonBlocking
             | Self::CompressWithoutRotation => fault::Kind::Invalid,
             Self::Unreadable => fault::Kind::Unimplemented,
             Self::File { .. } | Self::Watch { .. } => fault::Kind::Internal,

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -65,6 +66,10 @@ impl Files {
             settings,
             stamped: SystemTime::UNIX_EPOCH,
         })
+    }
+
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     /// How many bytes may still be appended before the file is due for rotation; at least 1 after [`Files::rotate_if_full`].

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 const DEFAULT_MAX_SIZE: u64 = 20_000_000;
 /// How many files are kept when nobody said otherwise.
 const DEFAULT_MAX_FILES: u32 = 5;
+/// How much may wait for the log in `mode=non-blocking` when nobody said otherwise, as in Docker.
+const DEFAULT_BUFFER: usize = 1 << 20;
 
 /// A log driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +33,9 @@ pub struct Settings {
     pub max_files: u32,
     /// Compress rotated files with gzip.
     pub compress: bool,
+    /// How many bytes may wait for a slow disk before output is dropped (`mode=non-blocking`); `None`: the program waits,
+    /// and no line is lost.
+    pub buffer_bytes: Option<usize>,
 }
 
 /// Checks a driver's name and options.
@@ -54,11 +59,10 @@ pub fn validate(driver: &str, options: &BTreeMap<String, String>) -> Result<Sett
             });
         }
     };
-    check_mode(options)?;
     for option in options.keys() {
         let known = matches!(
             option.as_str(),
-            "mode" | "max-size" | "max-file" | "compress"
+            "mode" | "max-buffer-size" | "max-size" | "max-file" | "compress"
         );
         if !known && !extra.contains(&option.as_str()) {
             return Err(match driver {
@@ -80,17 +84,23 @@ fn nothing() -> Settings {
         max_size_bytes: None,
         max_files: 1,
         compress: false,
+        buffer_bytes: None,
     }
 }
 
-/// Delivery is what Docker calls blocking, as in a pipe: no line is lost. Who asks for the other mode, in which lines may be
-/// lost and the program never waits for a slow disk, is told that there is none.
-fn check_mode(options: &BTreeMap<String, String>) -> Result<()> {
-    let mode = options.get("mode").map_or("", String::as_str);
-    match mode {
-        "" | "blocking" if options.contains_key("max-buffer-size") => Err(Error::BufferWithoutMode),
-        "" | "blocking" => Ok(()),
-        "non-blocking" => Err(Error::NonBlocking),
+/// How output is delivered: `blocking`, as in a pipe, unless `non-blocking` asks that the program never waits for the log.
+fn buffer_of(options: &BTreeMap<String, String>) -> Result<Option<usize>> {
+    let size = options.get("max-buffer-size").map(String::as_str);
+    match options.get("mode").map_or("", String::as_str) {
+        "" | "blocking" if size.is_some() => Err(Error::BufferWithoutMode),
+        "" | "blocking" => Ok(None),
+        "non-blocking" => {
+            let bytes = match size {
+                None => return Ok(Some(DEFAULT_BUFFER)),
+                Some(size) => parse_size("max-buffer-size", size, 1024)?,
+            };
+            Ok(Some(usize::try_from(bytes).unwrap_or(usize::MAX)))
+        }
         other => Err(Error::UnknownMode {
             mode: other.to_owned(),
         }),
@@ -100,7 +110,7 @@ fn check_mode(options: &BTreeMap<String, String>) -> Result<()> {
 fn settings(driver: Driver, options: &BTreeMap<String, String>) -> Result<Settings> {
     let max_size_bytes = match options.get("max-size").map(String::as_str) {
         Some("-1") => None,
-        Some(size) => Some(parse_size("max-size", size)?),
+        Some(size) => Some(parse_size("max-size", size, 1000)?),
         None => Some(DEFAULT_MAX_SIZE),
     };
     let max_files = match options.get("max-file") {
@@ -120,6 +130,7 @@ fn settings(driver: Driver, options: &BTreeMap<String, String>) -> Result<Settin
         max_size_bytes,
         max_files,
         compress,
+        buffer_bytes: buffer_of(options)?,
     })
 }
 
@@ -144,8 +155,8 @@ fn parse_bool(text: &str) -> Result<bool> {
     }
 }
 
-/// A size such as `10m`, `1.5GB`, `512KiB`; a kilobyte is 1000 bytes, as Docker counts for this option.
-fn parse_size(option: &'static str, text: &str) -> Result<u64> {
+/// A size such as `10m`, `1.5GB`, `512KiB`; Docker counts 1000 bytes to a kilobyte of a file and 1024 to one of memory.
+fn parse_size(option: &'static str, text: &str, kilo: u64) -> Result<u64> {
     let bad = || Error::BadSize {
         value: text.to_owned(),
     };
@@ -169,7 +180,7 @@ fn parse_size(option: &'static str, text: &str) -> Result<u64> {
         clippy::cast_sign_loss,
         reason = "sizes far beyond 2^53 bytes are not files"
     )]
-    let bytes = (value * 1000_u64.pow(power) as f64) as u64;
+    let bytes = (value * kilo.pow(power) as f64) as u64;
     if bytes == 0 {
         return Err(Error::NotPositive { option });
     }
@@ -223,11 +234,6 @@ mod tests {
             "logger: logging mode not supported: maybe"
         );
         let lossy = [("mode", "non-blocking"), ("max-buffer-size", "4m")];
-        for driver in ["json-file", "local"] {
-            let text = refused(driver, &lossy);
-            assert!(text.starts_with("logger: logging mode not supported: non-blocking"));
-            assert!(check(driver, &[("mode", "blocking")]).is_ok());
-        }
         assert!(refused("json-file", &lossy[1..]).contains("only supported with"));
         assert!(refused("json-file", &[("max-size", "ten")]).contains("invalid size"));
         assert!(refused("json-file", &[("max-file", "0")]).contains("less than 1"));
@@ -238,6 +244,16 @@ mod tests {
             )
             .contains("compress cannot be true")
         );
+    }
+
+    #[test]
+    fn a_buffer_comes_with_the_mode_that_needs_one() {
+        let buffer = |options| check("json-file", options).map(|s| s.buffer_bytes);
+        assert_eq!(buffer(&[("mode", "blocking")]), Ok(None));
+        assert_eq!(buffer(&[("mode", "non-blocking")]), Ok(Some(1 << 20)));
+        let four = [("mode", "non-blocking"), ("max-buffer-size", "4m")];
+        assert_eq!(buffer(&four), Ok(Some(4 << 20)));
+        assert!(check("local", &four).is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The shim's side: takes what was read from the container and appends it to the log.
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::{Mode, mkdir};
 use rustix::io::Errno;
@@ -57,6 +58,12 @@ impl Writer {
     #[must_use]
     pub fn keeps(&self) -> bool {
         self.files.is_some()
+    }
+
+    /// The open file, for a process about to close all others.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.files.as_ref().map(Files::descriptor)
     }
 
     /// Takes what was read at `unix_nanos` (one time for all its lines). A line without its end waits for the rest, up to 16 KiB.

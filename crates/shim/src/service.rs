@@ -16,6 +16,7 @@ mod detach;
 mod exit;
 mod input;
 mod launch;
+mod log;
 mod oom;
 mod output;
 mod poller;
@@ -27,12 +28,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use logs::Writer;
-
 use crate::protocol::{Event, Exit, Failure, Launch, Target};
 
 use attach::Client;
 use daemon::Daemon;
+use log::Log;
 use output::Reading;
 use poller::{Poller, What};
 use process::{Key, Process};
@@ -61,7 +61,7 @@ pub(crate) struct Shim {
     next_key: Key,
     /// Clients whose process is not there yet.
     waiting: Vec<(Target, Client)>,
-    log: Option<Writer>,
+    log: Option<Log>,
     log_failed: bool,
     reading: Reading,
     leave: bool,
@@ -153,6 +153,7 @@ impl Shim {
                 match what {
                     What::Listener => self.accept(),
                     What::Control => self.serve_daemon(ready),
+                    What::Log => self.log.iter_mut().for_each(Log::flush),
                     What::Oom => self.notice_oom(),
                     What::Exit(key) => self.note_exit(key),
                     What::Output(key, stream) => self.pump(key, stream),
@@ -195,6 +196,9 @@ impl Shim {
         // Execs first: the container has ended when all its processes have.
         for key in keys.into_iter().rev() {
             self.settle_process(key);
+        }
+        if let Some(log) = &mut self.log {
+            log.ask(&mut self.poller);
         }
         self.daemon.settle(&mut self.poller);
         if self.daemon.is_connected() {
@@ -271,13 +275,9 @@ impl Shim {
     }
 
     fn tell_container_end(&mut self) {
-        if let Some(log) = &mut self.log {
-            let now = logs::unix_nanos_now();
-            for stream in [logs::Stream::Stdout, logs::Stream::Stderr] {
-                let _ = log.end(stream, now);
-            }
+        if let Some(log) = self.log.take() {
+            log.end(&mut self.poller);
         }
-        self.log = None;
         if let Some(container) = &self.container {
             container.remove_group();
         }

@@ -4,13 +4,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cgroup::Group;
-use logs::Writer;
 use oci::runtime::{Linux, LinuxSeccomp, NamespaceKind, Process as ProcessSpec, Spec};
 use runtime::Stdio;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+use super::log::Log;
 use super::Shim;
 use super::oom::OomWatch;
 use super::process::{Ends, INIT, Key};
@@ -147,8 +147,7 @@ impl Shim {
     }
 
     fn try_start(&mut self, launch: &Launch) -> Result<i32, Error> {
-        self.log = Some(Writer::open(&launch.log).map_err(|source| Error::Log { source })?)
-            .filter(Writer::keeps);
+        self.log = Log::open(&launch.log).map_err(|source| Error::Log { source })?;
         let group = create_group(launch)?;
         let ooms_before = match &group {
             Some(group) if !group.is_new() => ooms(Some(group)),

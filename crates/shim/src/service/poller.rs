@@ -19,6 +19,8 @@ pub(crate) enum What {
     Listener,
     /// The daemon.
     Control,
+    /// The process that writes the log takes more.
+    Log,
     /// The kernel's notice of an OOM kill.
     Oom,
     /// A process has ended.

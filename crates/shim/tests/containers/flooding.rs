@@ -2,13 +2,17 @@
 
 use std::time::Instant;
 
-use crate::testkit::{Container, Kit, Prepared, Test};
+use rustix::process::{Pid, Signal};
+use shim::protocol::Target;
+
+use crate::testkit::{Container, Kit, Prepared, Test, read_until, type_in};
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_flood_of_short_lines_is_stored", short_lines),
     ("a_flood_of_usual_lines_is_stored", usual_lines),
     ("a_flood_slows_no_other_container", neighbours),
     ("a_log_behind_a_link_is_refused", link),
+    ("a_log_that_may_lag_stops_no_program", lagging),
 ];
 
 /// Megabytes of a flood: unoptimised code gets less, so that the test stays short.
@@ -121,4 +125,54 @@ fn link(kit: &Kit) {
         "{}",
         failure.message
     );
+}
+
+/// The process that writes the log is stopped, as by a disk that hangs: the program goes on all the same.
+fn lagging(kit: &Kit) {
+    let script = "read go; i=0; while [ $i -lt 40000 ]; do echo \"line $i of a flood that is larger than every buffer\"; \
+                  i=$((i+1)); done; echo over >&2; sleep 600";
+    let mut container = kit
+        .prepare(script)
+        .stdin()
+        .log(
+            "json-file",
+            &[("mode", "non-blocking"), ("max-buffer-size", "64k")],
+        )
+        .start();
+    let writer = child_named(container.shim, "estiva-log");
+    signal(writer, Signal::STOP);
+    let client = container.attach(Target::Init, true, b"");
+    type_in(&client, b"go\n");
+    // 2 MB, and nobody writes them: the pipes and the queue together hold a fraction.
+    read_until(&client, "over");
+    signal(writer, Signal::CONT);
+    container.signal(9, true);
+    container.wait();
+    let text = container.log_text();
+    assert!(
+        text.starts_with("line 0 of a flood"),
+        "the oldest lines are kept"
+    );
+    let lines = text.lines().count();
+    assert!(
+        (1000..30_000).contains(&lines),
+        "what fits is kept, what does not is dropped: {lines}"
+    );
+}
+
+fn child_named(parent: i32, name: &str) -> Pid {
+    let children = format!("/proc/{parent}/task/{parent}/children");
+    let children = std::fs::read_to_string(children).expect("the shim lives");
+    children
+        .split_whitespace()
+        .find(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|comm| comm.trim() == name)
+        })
+        .and_then(|pid| Pid::from_raw(pid.parse().ok()?))
+        .expect("the shim has a child that writes the log")
+}
+
+fn signal(pid: Pid, signal: Signal) {
+    rustix::process::kill_process(pid, signal).expect("the process lives");
 }

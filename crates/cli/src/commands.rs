@@ -25,7 +25,6 @@ mod port;
 mod ps;
 mod pull;
 mod rename;
-mod restart;
 mod rm;
 mod rmi;
 mod run;
@@ -80,7 +79,7 @@ pub(crate) static ALL: &[&Command] = &[
     &ps::COMMAND,
     &pull::COMMAND,
     &rename::COMMAND,
-    &restart::COMMAND,
+    &stop::RESTART,
     &rm::COMMAND,
     &rmi::COMMAND,
     &run::COMMAND,

@@ -1,4 +1,4 @@
-//! `stop`: stop one or more running containers, first kindly, then by force.
+//! `stop` and `restart`: end one or more running containers, first kindly, then by force; and start them again.
 
 use client::{Query, Request};
 
@@ -18,7 +18,7 @@ const FLAGS: &[Flag] = &[
     .short('t'),
 ];
 
-pub(super) static COMMAND: Command = Command {
+pub(super) const COMMAND: Command = Command {
     paths: &["container stop", "stop"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     about: "Stop one or more running containers",
@@ -26,10 +26,17 @@ pub(super) static COMMAND: Command = Command {
     flags: &[FLAGS],
     args: Args::AtLeast(1),
     interspersed: true,
-    run: |cli, matches| Box::pin(run(cli, matches)),
+    run: |cli, matches| Box::pin(run(cli, matches, "stop")),
 };
 
-async fn run(cli: &Cli, matches: &Matches) -> Outcome {
+pub(super) const RESTART: Command = Command {
+    paths: &["container restart", "restart"],
+    about: "Restart one or more containers",
+    run: |cli, matches| Box::pin(run(cli, matches, "restart")),
+    ..COMMAND
+};
+
+async fn run(cli: &Cli, matches: &Matches, verb: &str) -> Outcome {
     let client = cli.client()?;
     let mut query = Query::new();
     if matches.is_set("timeout") {
@@ -37,7 +44,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     }
     query = query.with_some("signal", matches.text("signal"));
     shared::each(&matches.args, |name| {
-        client.call(Request::post(&["containers", name, "stop"]).query(query.clone()))
+        client.call(Request::post(&["containers", name, verb]).query(query.clone()))
     })
     .await
 }

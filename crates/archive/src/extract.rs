@@ -6,23 +6,25 @@
 
 mod attributes;
 mod folders;
+mod kinds;
+mod places;
+mod whiteouts;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileExt;
 
-use rustix::fs::{AtFlags, FileType, Mode as Bits, OFlags, XattrFlags};
+use rustix::fs::{Mode as Bits, OFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Name, Result};
+use crate::in_root;
 use crate::read_ahead::ReadAhead;
-use crate::tar::{Entry, Kind, Reader, Time, entry};
-use crate::{in_root, tar};
+use crate::tar::{Entry, Kind, Reader, entry};
 pub(crate) use attributes::is_portable;
 use attributes::{Attributes, Defaults, Failed};
-use folders::{Folders, Stuck};
+use folders::Folders;
+use whiteouts::{Whiteout, whiteout};
 
 /// Marks a file that hides what lies below it.
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
@@ -147,7 +149,7 @@ struct Late {
     opaque: bool,
 }
 
-impl<'a> Extraction<'a> {
+impl Extraction<'_> {
     fn take(&mut self, entry: &Entry, archive: &mut Reader<ReadAhead>) -> Result<()> {
         self.count(entry)?;
         let path = checked(&entry.path).map_err(|why| unsafe_path(entry, why))?;
@@ -219,227 +221,6 @@ impl<'a> Extraction<'a> {
         Ok(())
     }
 
-    // --- Kinds ---
-
-    fn make_folder(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
-        let (parent, name) = in_root::split(path);
-        let parent = self.parent(entry, parent)?;
-        match rustix::fs::mkdirat(parent, name, Bits::from_raw_mode(0o755)) {
-            Ok(()) => {}
-            Err(Errno::EXIST) => {
-                let there = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| failed(&entry.path, ("look at what is there", e)))?;
-                if !FileType::from_raw_mode(there.st_mode).is_dir() {
-                    self.make(entry, path, "create folder", |parent| {
-                        rustix::fs::mkdirat(parent, name, Bits::from_raw_mode(0o755))
-                    })?;
-                }
-            }
-            Err(errno) => return Err(failed(&entry.path, ("create folder", errno))),
-        }
-        let late = self.late.entry(path.to_vec()).or_default();
-        late.attributes = Some(Attributes::of(entry, self.options.owner));
-        late.opaque |= self.whiteouts.remove(path);
-        Ok(())
-    }
-
-    fn make_file(
-        &mut self,
-        entry: &Entry,
-        path: &[u8],
-        archive: &mut Reader<ReadAhead>,
-    ) -> Result<()> {
-        let name = in_root::split(path).1;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let asked = entry.mode & 0o777;
-        let file = File::from(self.make(entry, path, "create file", |parent| {
-            rustix::fs::openat(parent, name, flags, Bits::from_raw_mode(asked))
-        })?);
-        write_contents(&file, entry, archive)?;
-        let attributes = Attributes::of(entry, self.options.owner);
-        attributes::set_open(file.as_fd(), asked, &attributes, self.defaults)
-            .map_err(|step| failed(&entry.path, step))
-    }
-
-    /// The target is looked up below the destination as any path is; that it is a symlink itself is fine.
-    fn make_hard_link(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
-        let target = checked(&entry.link)
-            .map_err(|_| unsafe_path(entry, "its hard link leads out of the folder"))?;
-        if target.is_empty() || target == path {
-            return Err(unsafe_path(
-                entry,
-                "it is a hard link to itself or the root",
-            ));
-        }
-        let (folder, file) = in_root::split(&target);
-        let no_target = |errno| failed(&entry.path, ("open the hard link's target", errno));
-        let from = self
-            .folders
-            .open(folder, |_, _, _| Err(Errno::NOENT))
-            .map_err(|stuck| no_target(stuck.errno))?;
-        let from = rustix::io::fcntl_dupfd_cloexec(from, 0).map_err(no_target)?;
-        let there =
-            rustix::fs::statat(&from, file, AtFlags::SYMLINK_NOFOLLOW).map_err(no_target)?;
-        if FileType::from_raw_mode(there.st_mode).is_dir() || self.is_whiteout(&there) {
-            return Err(unsafe_path(entry, "its hard link points to no file"));
-        }
-        let name = in_root::split(path).1;
-        self.make(entry, path, "create hard link", |parent| {
-            rustix::fs::linkat(&from, file, parent, name, AtFlags::empty())
-        })
-    }
-
-    fn make_node(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
-        let name = in_root::split(path).1;
-        let kind = match entry.kind {
-            Kind::CharDevice => FileType::CharacterDevice,
-            Kind::BlockDevice => FileType::BlockDevice,
-            _ => FileType::Fifo,
-        };
-        let (major, minor) = entry.device;
-        if kind == FileType::CharacterDevice && entry.device == (0, 0) {
-            return Err(unsafe_path(entry, "device 0:0 would read as a whiteout"));
-        }
-        let device = rustix::fs::makedev(major, minor);
-        let mode = Bits::from_raw_mode(entry.mode & 0o777);
-        self.make(entry, path, "create device", |parent| {
-            rustix::fs::mknodat(parent, name, kind, mode, device)
-        })
-    }
-
-    fn set_by_handle(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
-        let (parent, name) = in_root::split(path);
-        let attributes = Attributes::of(entry, self.options.owner);
-        let defaults = self.defaults;
-        let parent = self.parent(entry, parent)?;
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = rustix::fs::openat(parent, name, flags, Bits::empty())
-            .map_err(|e| failed(&entry.path, ("open what was made", e)))?;
-        let is_symlink = entry.kind == Kind::Symlink;
-        attributes::set_handle(handle.as_fd(), is_symlink, &attributes, defaults)
-            .map_err(|step| failed(&entry.path, step))
-    }
-
-    // --- Whiteouts ---
-
-    fn make_opaque(&mut self, entry: &Entry, folder: &[u8]) -> Result<()> {
-        self.parent(entry, folder)?;
-        self.late.entry(folder.to_vec()).or_default().opaque = true;
-        Ok(())
-    }
-
-    /// Hides `name` of the layers below. What this layer itself has put there stays, wherever in the archive its
-    /// whiteout stands: a file hides what is below it anyway, a folder becomes opaque.
-    fn hide(&mut self, entry: &Entry, folder: &[u8], name: &[u8]) -> Result<()> {
-        let path = if folder.is_empty() {
-            name.to_vec()
-        } else {
-            [folder, b"/", name].concat()
-        };
-        let parent = self.parent(entry, folder)?;
-        let none = Bits::empty();
-        match rustix::fs::mknodat(parent, name, FileType::CharacterDevice, none, 0) {
-            Ok(()) => {
-                self.whiteouts.insert(path);
-            }
-            Err(Errno::EXIST) => {
-                let there = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| failed(&entry.path, ("look at what is there", e)))?;
-                if FileType::from_raw_mode(there.st_mode).is_dir() {
-                    self.late.entry(path).or_default().opaque = true;
-                }
-            }
-            Err(errno) => return Err(failed(&entry.path, ("create whiteout", errno))),
-        }
-        Ok(())
-    }
-
-    fn is_whiteout(&self, stat: &rustix::fs::Stat) -> bool {
-        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
-    }
-
-    // --- Places ---
-
-    /// The folder for an entry, made if the archive never named it.
-    fn parent(&mut self, entry: &Entry, folder: &[u8]) -> Result<BorrowedFd<'_>> {
-        if let Err(stuck) = self.open_parent(folder) {
-            // A whiteout that a later entry needs as a folder: the entry wins, what lies below stays hidden.
-            let blocking = folder[..stuck.len].to_vec();
-            if stuck.errno != Errno::NOTDIR || !self.whiteouts.contains(&blocking) {
-                return Err(failed(&entry.path, ("open parent folder", stuck.errno)));
-            }
-            let mut folder_entry = Entry::new(blocking, Kind::Directory, 0o755);
-            folder_entry.mtime = entry.mtime;
-            let path = folder_entry.path.clone();
-            self.make_folder(&folder_entry, &path)?;
-        }
-        self.open_parent(folder)
-            .map_err(|stuck| failed(&entry.path, ("open parent folder", stuck.errno)))
-    }
-
-    fn open_parent(&mut self, folder: &[u8]) -> Result<BorrowedFd<'_>, Stuck> {
-        let (late, lower) = (&mut self.late, self.options.lower);
-        self.folders.open(folder, |parent, name, path| {
-            match rustix::fs::mkdirat(parent, name, Bits::from_raw_mode(0o755)) {
-                Ok(()) => {}
-                Err(Errno::EXIST) => return Ok(()),
-                Err(other) => return Err(other),
-            }
-            if let Some(attributes) = attributes_below(lower, path) {
-                late.entry(path.to_vec()).or_default().attributes = Some(attributes);
-            }
-            Ok(())
-        })
-    }
-
-    /// Runs `create` in the entry's parent; what stands in its way is removed once, if it may be.
-    fn make<T>(
-        &mut self,
-        entry: &Entry,
-        path: &[u8],
-        action: &'static str,
-        mut create: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
-    ) -> Result<T> {
-        let (parent, name) = in_root::split(path);
-        match create(self.parent(entry, parent)?) {
-            Err(Errno::EXIST) => {}
-            other => return other.map_err(|errno| failed(&entry.path, (action, errno))),
-        }
-        self.clear(entry, path, parent, name)?;
-        create(self.parent(entry, parent)?).map_err(|errno| failed(&entry.path, (action, errno)))
-    }
-
-    fn clear(&mut self, entry: &Entry, path: &[u8], parent: &[u8], name: &[u8]) -> Result<()> {
-        let forbids = self.options.no_overwrite_dir_non_dir;
-        let folder = self.parent(entry, parent)?;
-        let there = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| failed(&entry.path, ("look at what is there", e)))?;
-        let kind = FileType::from_raw_mode(there.st_mode);
-        if forbids && kind.is_dir() != (entry.kind == Kind::Directory) {
-            return Err(Error::Overwrite {
-                entry: Name::new(&entry.path),
-                is_dir: kind.is_dir(),
-            });
-        }
-        sys::tree::remove(folder, name)
-            .map_err(|e| failed(&entry.path, ("remove what is there", e)))?;
-        if kind.is_dir() {
-            let below = [path, b"/"].concat();
-            self.late.retain(|p, _| p != path && !p.starts_with(&below));
-            self.whiteouts.retain(|p| !p.starts_with(&below));
-        }
-        if kind.is_dir() || kind.is_symlink() {
-            self.folders.forget();
-        }
-        if entry.kind != Kind::Directory {
-            self.whiteouts.remove(path);
-        }
-        Ok(())
-    }
-
-    // --- End ---
-
     fn finish_folders(&mut self) -> Result<()> {
         let mark = match self.options.mode {
             Mode::Layer { userxattr: true } => c"user.overlay.opaque",
@@ -507,92 +288,6 @@ fn checked(path: &[u8]) -> Result<Vec<u8>, &'static str> {
         return Err("its path is more than 1024 folders deep");
     }
     Ok(path)
-}
-
-enum Whiteout<'a> {
-    None,
-    Skip,
-    Opaque,
-    Of(&'a [u8]),
-}
-
-/// What a layer's path means. Spec: OCI image layer, "Whiteouts".
-fn whiteout(path: &[u8]) -> Result<Whiteout<'_>, &'static str> {
-    let (folder, name) = in_root::split(path);
-    for part in folder.split(|b| *b == b'/') {
-        if part.starts_with(WHITEOUT_META) {
-            return Ok(Whiteout::Skip);
-        }
-        if part.starts_with(WHITEOUT) {
-            return Err("a whiteout cannot hold anything");
-        }
-    }
-    if name == OPAQUE {
-        return Ok(Whiteout::Opaque);
-    }
-    if name.starts_with(WHITEOUT_META) {
-        return Ok(Whiteout::Skip);
-    }
-    match name.strip_prefix(WHITEOUT) {
-        None => Ok(Whiteout::None),
-        Some(b"" | b"." | b"..") => Err("its whiteout hides no name"),
-        Some(hidden) => Ok(Whiteout::Of(hidden)),
-    }
-}
-
-/// Writes what is stored; holes are left out, and the size set at the end.
-fn write_contents(mut file: &File, entry: &Entry, archive: &mut Reader<ReadAhead>) -> Result<()> {
-    let broken = |source: io::Error| Error::Extract {
-        entry: Name::new(&entry.path),
-        action: "write",
-        source,
-    };
-    let Some(map) = &entry.sparse else {
-        loop {
-            let piece = archive.data()?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            file.write_all(piece).map_err(broken)?;
-            let len = piece.len();
-            archive.consume(len);
-        }
-    };
-    for tar::Extent { offset, len } in map {
-        let mut done = 0;
-        while done < *len {
-            let piece = archive.data()?;
-            let most = usize::try_from(len - done).unwrap_or(usize::MAX);
-            let piece = &piece[..piece.len().min(most)];
-            file.write_all_at(piece, offset + done).map_err(broken)?;
-            let written = piece.len();
-            archive.consume(written);
-            done += written as u64;
-        }
-    }
-    file.set_len(entry.size).map_err(broken)
-}
-
-/// What the topmost lower layer that has the folder says of it.
-fn attributes_below(lower: &[BorrowedFd<'_>], path: &[u8]) -> Option<Attributes> {
-    for layer in lower {
-        let Ok(stat) = in_root::stat(*layer, path, false) else {
-            continue;
-        };
-        if !FileType::from_raw_mode(stat.st_mode).is_dir() {
-            return None;
-        }
-        return Some(Attributes {
-            mode: stat.st_mode & 0o7777,
-            owner: (stat.st_uid, stat.st_gid),
-            mtime: Time {
-                secs: stat.st_mtime,
-                nanos: stat.st_mtime_nsec as u32,
-            },
-            xattrs: Vec::new(),
-        });
-    }
-    None
 }
 
 fn unsafe_path(entry: &Entry, why: &'static str) -> Error {

@@ -6,3 +6,4 @@ mod namespaces;
 mod paths;
 mod rights;
 mod seccomp;
+mod userns;

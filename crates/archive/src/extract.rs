@@ -53,6 +53,8 @@ pub struct Options<'a> {
     pub mode: Mode,
     /// Everything is given to this uid and gid, whatever the archive says.
     pub owner: Option<(u32, u32)>,
+    /// Added to every uid and gid: the root is that of a container with a user namespace.
+    pub shift: (u32, u32),
     /// Refuse to put a directory where something else is, or something else where a directory is.
     pub no_overwrite_dir_non_dir: bool,
     /// Compute the SHA-256 of the (uncompressed) stream on the reading thread: a layer's diff id.
@@ -71,6 +73,7 @@ impl Default for Options<'_> {
         Self {
             mode: Mode::Plain,
             owner: None,
+            shift: (0, 0),
             no_overwrite_dir_non_dir: false,
             digest: false,
             max_bytes: u64::MAX,
@@ -215,7 +218,7 @@ impl Extraction<'_> {
             return Err(unsafe_path(entry, "it would replace the root"));
         }
         if matches!(self.options.mode, Mode::Layer { .. }) {
-            let attributes = Attributes::of(entry, self.options.owner);
+            let attributes = Attributes::of(entry, self.options);
             self.late.entry(Vec::new()).or_default().attributes = Some(attributes);
         }
         Ok(())

@@ -36,6 +36,8 @@ pub struct Options {
     pub include: Vec<Include>,
     /// Everything is said to belong to this uid and gid.
     pub owner: Option<(u32, u32)>,
+    /// What uids and gids on disk are above those in the archive: the root of a container with a user namespace.
+    pub shift: (u32, u32),
     /// Keep the nanoseconds of modification times, at 1 KiB per entry. Docker cuts them off.
     pub nanoseconds: bool,
     /// The upper folder's marks are `user.overlay.*` instead of `trusted.overlay.*` (mounts with `userxattr`).
@@ -321,7 +323,9 @@ impl<'a, W: Write> Packing<'a, W> {
 
     fn entry(&self, path: &[u8], kind: Kind, stat: &Stat) -> Entry {
         let mut entry = Entry::new(path, kind, stat.st_mode & 0o7777);
-        (entry.uid, entry.gid) = self.options.owner.unwrap_or((stat.st_uid, stat.st_gid));
+        let (uid, gid) = self.options.shift;
+        let own = (below(stat.st_uid, uid), below(stat.st_gid, gid));
+        (entry.uid, entry.gid) = self.options.owner.unwrap_or(own);
         entry.mtime = Time {
             secs: stat.st_mtime,
             nanos: if self.options.nanoseconds {
@@ -362,4 +366,9 @@ fn refused(path: &[u8], action: &'static str, errno: Errno) -> Error {
         action,
         source: errno.into(),
     }
+}
+
+/// An id of the disk as the archive says it; what has no place there is the kernel's nobody.
+fn below(id: u32, shift: u32) -> u32 {
+    id.checked_sub(shift).unwrap_or(65_534)
 }

@@ -24,3 +24,4 @@ mod spec;
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use options::Options;
+pub use spec::userns::{Ids, Remap, parse_remap};

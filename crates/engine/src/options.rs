@@ -36,6 +36,8 @@ pub struct Options {
     pub seccomp_profile: Option<String>,
     /// `--no-new-privileges` for every container.
     pub no_new_privileges: bool,
+    /// User namespaces of containers that ask for nothing (`--userns-remap`).
+    pub userns_remap: crate::Remap,
 }
 
 impl Options {
@@ -58,6 +60,7 @@ impl Options {
             ulimits: Vec::new(),
             seccomp_profile: None,
             no_new_privileges: false,
+            userns_remap: crate::Remap::Off,
         }
     }
 

@@ -7,10 +7,12 @@ mod process;
 pub(crate) mod resources;
 pub(crate) mod security;
 pub(crate) mod user;
+pub(crate) mod userns;
 
 pub(crate) use namespaces::Joined;
 pub(crate) use process::exec_process;
 pub(crate) use security::{Seccomp, Security};
+use userns::Ids;
 
 use std::path::PathBuf;
 
@@ -18,7 +20,7 @@ use api::container::HostConfig;
 use oci::runtime::{Linux, LinuxResources, Root, Spec};
 
 use crate::container::Record;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::Host;
 
 /// What a spec needs besides the record: looked up on the host or in other containers just before.
@@ -58,6 +60,12 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
     resources.devices = devices.rules;
     let net_is_private = namespaces::has_private_network(host);
     let (masked_paths, readonly_paths) = security.hidden_paths(host);
+    let ids = record.user_namespace;
+    let mut sysctl = process::sysctls(host, net_is_private)?;
+    if ids.is_some() && !host.sysctls.contains_key(process::PING_GROUPS) {
+        // The whole range holds groups that a user namespace does not have.
+        sysctl.remove(process::PING_GROUPS);
+    }
     Ok(Spec {
         oci_version: oci::runtime::VERSION.into(),
         process: Some(process::init_process(record, &security, facts)?),
@@ -71,10 +79,12 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
         hooks: None,
         annotations: host.annotations.clone(),
         linux: Some(Linux {
-            sysctl: process::sysctls(host, net_is_private)?,
+            sysctl,
             resources: Some(resources),
             cgroups_path: facts.cgroup.clone(),
-            namespaces: namespaces::all(host, &facts.joined, facts.unified_cgroups)?,
+            namespaces: namespaces::all(host, ids.is_some(), &facts.joined, facts.unified_cgroups)?,
+            uid_mappings: ids.map(Ids::uids).unwrap_or_default(),
+            gid_mappings: ids.map(Ids::gids).unwrap_or_default(),
             devices: devices.nodes,
             rootfs_propagation: mounts::rootfs_propagation(record),
             masked_paths,
@@ -102,12 +112,6 @@ pub(crate) fn check(host: &HostConfig, facts: &Host) -> Result<()> {
         ("uts", &host.uts_mode),
     ] {
         namespaces::mode(option, mode)?;
-    }
-    if !["", "host"].contains(&host.userns_mode.as_str()) {
-        return Err(Error::Invalid(format!(
-            "invalid userns mode: {}",
-            host.userns_mode
-        )));
     }
     Ok(())
 }

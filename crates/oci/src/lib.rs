@@ -15,4 +15,4 @@ pub use digest::{ChainId, DiffId, Digest, Hasher};
 pub use manifest::{Descriptor, Document, Index, Manifest};
 pub use platform::Platform;
 pub use reference::Reference;
-pub use rootfs::Rootfs;
+pub use rootfs::{IdMap, Rootfs};

@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::IdMapping;
+
+/// From ids on disk (`containerID`) to ids of the host (`hostID`), as an idmapped mount shows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdMap {
+    /// Of users.
+    pub uids: Vec<IdMapping>,
+    /// Of groups.
+    pub gids: Vec<IdMapping>,
+}
+
 /// The recipe of a root file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
@@ -19,7 +30,10 @@ pub enum Rootfs {
         lower: Vec<PathBuf>,
         /// The writable layer.
         upper: PathBuf,
-        /// Overlay's work folder, on the file system of `upper`.
+        /// Overlay's work folder, beside `upper` in one folder.
         work: PathBuf,
+        /// Shifts the ids of all layers, for a container with a user namespace; no file changes owner on disk.
+        #[serde(default)]
+        idmap: Option<IdMap>,
     },
 }

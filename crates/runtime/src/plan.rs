@@ -99,7 +99,8 @@ impl<'a> Plan<'a> {
             .stdio
             .above_standard()
             .map_err(Error::spawn("standard streams"))?;
-        let idmaps = crate::idmap::Idmaps::new(linux);
+        let mut idmaps = crate::idmap::Idmaps::new(linux);
+        let root = crate::rootfs::prepare(create.rootfs, &mut idmaps)?;
         let hooks = spec.hooks.as_ref();
         let has_runtime_hooks =
             hooks.is_some_and(|all| !(all.prestart.is_empty() && all.create_runtime.is_empty()));
@@ -108,7 +109,7 @@ impl<'a> Plan<'a> {
             tasks: Vec::new(),
             process: ProcessPlan::new(process, linux, create.seccomp, namespaces.has_user())?,
             root: RootPlan {
-                mount: crate::rootfs::prepare(create.rootfs)?,
+                mount: root,
                 readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
                 propagation: root_propagation(&linux.rootfs_propagation)?,
             },

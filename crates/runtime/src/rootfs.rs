@@ -1,5 +1,7 @@
 //! The root file system as a detached mount, made before the container exists.
 
+mod mapped;
+
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use sys::mount::{Change, Depth, Propagation, set_attributes};
 
 use crate::errno::Refusal;
 use crate::error::Error;
+use crate::idmap::Idmaps;
 
 fn failed(what: String) -> impl FnOnce(Errno) -> Error {
     move |errno| Error::Rootfs {
@@ -24,10 +27,21 @@ fn failed(what: String) -> impl FnOnce(Errno) -> Error {
 }
 
 /// Makes the root as a mount that is attached nowhere yet; it vanishes when the descriptor is closed before it is.
-pub(crate) fn prepare(rootfs: &Rootfs) -> Result<OwnedFd, Error> {
+pub(crate) fn prepare(rootfs: &Rootfs, idmaps: &mut Idmaps<'_>) -> Result<OwnedFd, Error> {
     match rootfs {
         Rootfs::Path { path } => bind(path),
-        Rootfs::Overlay { lower, upper, work } => overlay(lower, upper, work),
+        Rootfs::Overlay {
+            lower,
+            upper,
+            work,
+            idmap: None,
+        } => overlay(lower, upper, work),
+        Rootfs::Overlay {
+            lower,
+            upper,
+            work,
+            idmap: Some(map),
+        } => mapped::overlay(lower, upper, work, idmaps.get(&map.uids, &map.gids)?),
     }
 }
 
@@ -76,12 +90,16 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Erro
     set("workdir", &short(work, &mut held)?)?;
     // An index binds the writable layer to this very set of layers, and makes a second mount of it fail.
     set("index", Path::new("off"))?;
-    fsconfig_create(&fs).map_err(failed(format!(
+    finish(&fs, upper)
+}
+
+fn finish(fs: &OwnedFd, upper: &Path) -> Result<OwnedFd, Error> {
+    fsconfig_create(fs).map_err(failed(format!(
         "mount overlay upperdir={}: {}",
         upper.display(),
-        log(&fs)
+        log(fs)
     )))?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
         .map_err(failed("mount the overlay".to_owned()))
 }
 
@@ -150,10 +168,11 @@ mod tests {
 
     #[test]
     fn a_root_that_is_not_there_is_named() {
-        let error = prepare(&Rootfs::Path {
+        let linux = oci::runtime::Linux::default();
+        let root = Rootfs::Path {
             path: "/nowhere".into(),
-        })
-        .expect_err("missing");
+        };
+        let error = prepare(&root, &mut Idmaps::new(&linux)).expect_err("missing");
         assert_eq!(
             fault::chain(&error),
             "error preparing rootfs: open /nowhere: no such file or directory"

@@ -136,6 +136,7 @@ impl Store {
             lower: self.lower_paths(&lower),
             upper: place.path.join(format!("{n}/fs")),
             work: place.path.join(format!("{n}/work")),
+            idmap: None,
         })
     }
 

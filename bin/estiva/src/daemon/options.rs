@@ -137,6 +137,11 @@ const FLAGS: &[Flag] = &[
     )
     .short('b')
     .hidden(),
+    flag(
+        "userns-remap",
+        Kind::String,
+        "User namespaces for containers: default (ids of their own for each), or a user whose subordinate ids all share",
+    ),
     flag("background", Kind::Bool, "Leave the session of the caller").hidden(),
     flag("version", Kind::Bool, "Print version information and quit").short('v'),
 ];
@@ -234,6 +239,7 @@ const KEYS: &[(&str, &str)] = &[
     ("storage-driver", "storage-driver"),
     ("iptables", "iptables"),
     ("bridge", "bridge"),
+    ("userns-remap", "userns-remap"),
 ];
 
 fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
@@ -269,6 +275,15 @@ fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
     Ok(map)
 }
 
+fn userns_remap(source: &Source) -> Result<engine::Remap> {
+    let Some(text) = source.text("userns-remap") else {
+        return Ok(engine::Remap::Off);
+    };
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    engine::parse_remap(&text, &read("/etc/subuid"), &read("/etc/subgid"))
+        .map_err(anyhow::Error::msg)
+}
+
 fn build(source: &Source) -> Result<Options> {
     let path = |flag: &str, default: &str| {
         PathBuf::from(source.text(flag).unwrap_or_else(|| default.into()))
@@ -290,6 +305,7 @@ fn build(source: &Source) -> Result<Options> {
     engine.debug = source.on("debug");
     engine.init = source.on("init");
     engine.no_new_privileges = source.on("no-new-privileges");
+    engine.userns_remap = userns_remap(source)?;
     if source.given.is_set("default-shm-size") {
         engine.shm_size = source.given.bytes("default-shm-size");
     }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{self, Errno};
 
+use super::Options;
 use crate::tar::{Entry, Time};
 
 /// What an entry says about the thing it makes.
@@ -30,10 +31,12 @@ pub(super) struct Defaults {
 pub(super) type Failed = (&'static str, Errno);
 
 impl Attributes {
-    pub(super) fn of(entry: &Entry, owner: Option<(u32, u32)>) -> Self {
+    pub(super) fn of(entry: &Entry, options: &Options<'_>) -> Self {
+        let (uid, gid) = options.owner.unwrap_or((entry.uid, entry.gid));
+        let (uid_shift, gid_shift) = options.shift;
         Self {
             mode: entry.mode,
-            owner: owner.unwrap_or((entry.uid, entry.gid)),
+            owner: (uid.saturating_add(uid_shift), gid.saturating_add(gid_shift)),
             mtime: entry.mtime,
             xattrs: entry.xattrs.clone(),
         }

@@ -33,7 +33,7 @@ impl Extraction<'_> {
             Err(errno) => return Err(failed(&entry.path, ("create folder", errno))),
         }
         let late = self.late.entry(path.to_vec()).or_default();
-        late.attributes = Some(Attributes::of(entry, self.options.owner));
+        late.attributes = Some(Attributes::of(entry, self.options));
         late.opaque |= self.whiteouts.remove(path);
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Extraction<'_> {
             rustix::fs::openat(parent, name, flags, Bits::from_raw_mode(asked))
         })?);
         write_contents(&file, entry, archive)?;
-        let attributes = Attributes::of(entry, self.options.owner);
+        let attributes = Attributes::of(entry, self.options);
         attributes::set_open(file.as_fd(), asked, &attributes, self.defaults)
             .map_err(|step| failed(&entry.path, step))
     }
@@ -105,7 +105,7 @@ impl Extraction<'_> {
 
     pub(super) fn set_by_handle(&mut self, entry: &Entry, path: &[u8]) -> Result<()> {
         let (parent, name) = in_root::split(path);
-        let attributes = Attributes::of(entry, self.options.owner);
+        let attributes = Attributes::of(entry, self.options);
         let defaults = self.defaults;
         let parent = self.parent(entry, parent)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -204,7 +204,7 @@ fn host_config(matches: &Matches) -> Result<Object, String> {
     if matches.is_set("uts") && !matches!(matches.text("uts"), "" | "host") {
         return Err("--uts: invalid UTS mode".into());
     }
-    if matches.is_set("userns") && !matches!(matches.text("userns"), "" | "host") {
+    if matches.is_set("userns") && !matches!(matches.text("userns"), "" | "host" | "private") {
         return Err("--userns: invalid USER mode".into());
     }
     if matches.is_set("cgroupns") && !matches!(matches.text("cgroupns"), "" | "host" | "private") {

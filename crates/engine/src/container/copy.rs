@@ -102,6 +102,7 @@ impl Engine {
         };
         let options = PackOptions {
             include: vec![include],
+            shift: rootfs::shift(&record),
             ..PackOptions::default()
         };
         self.shared.tell_of(&record, "archive-path", []);
@@ -151,6 +152,7 @@ impl Engine {
             let owner = options.copy_uid_gid.then(|| owner_of(&view)).flatten();
             let extract = ExtractOptions {
                 owner,
+                shift: rootfs::shift(&view.record),
                 no_overwrite_dir_non_dir: options.no_overwrite_dir_non_dir,
                 ..ExtractOptions::default()
             };

@@ -17,7 +17,7 @@ use super::{files, mounts, registry::Registry, volumes};
 use crate::blocking;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
-use crate::spec;
+use crate::spec::{self, userns};
 
 /// Where every container has something mounted; in a layer of their own, so that they are no changes of the container.
 const MOUNTPOINTS: [Mountpoint<'_>; 8] = [
@@ -72,6 +72,9 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
     {
         new.config.hostname = id[..12].to_owned();
     }
+    let taken = shared.containers.all();
+    let taken = taken.iter().filter_map(|h| h.view().record.user_namespace);
+    let user_namespace = userns::decide(&new.host, shared.options.userns_remap, taken)?;
     let name = reserve(&shared.containers, new.name.as_deref(), &id)?;
     let mut record = Record {
         version: VERSION,
@@ -83,6 +86,7 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
         platform: image.platform().os,
         config: new.config,
         host: new.host,
+        user_namespace,
         networking: new.networking,
         mounts: planned,
         log_driver,

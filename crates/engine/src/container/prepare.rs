@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use api::container::HostConfig;
+use oci::Rootfs;
 use shim::protocol::{ExecLaunch, Exit, Launch, LogTarget};
 
 use super::accounts;
@@ -19,6 +20,7 @@ use super::record::{MountKind, Record, write_whole};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::exec::ExecConfig;
+use crate::spec::userns::Ids;
 use crate::spec::{self, Facts, Security, user};
 
 pub(crate) use crate::spec::Joined;
@@ -121,13 +123,22 @@ fn plan(
         exit_file,
         durable: !record.is_ephemeral(),
         spec,
-        rootfs: shared.snapshots.rootfs(&record.id)?,
+        rootfs: rootfs_of(shared, record)?,
         seccomp_file: seccomp.map(|program| program.file),
         open_stdin: record.config.open_stdin,
         stdin_once: record.config.stdin_once,
         init: record.host.init.unwrap_or(options.init),
         log: log_target(shared, record),
     })
+}
+
+/// How the root is mounted, with its ids shifted for a user namespace.
+fn rootfs_of(shared: &Shared, record: &Record) -> Result<Rootfs> {
+    let mut rootfs = shared.snapshots.rootfs(&record.id)?;
+    if let Rootfs::Overlay { idmap, .. } = &mut rootfs {
+        *idmap = record.user_namespace.map(Ids::on_disk);
+    }
+    Ok(rootfs)
 }
 
 /// Where a container's log is.

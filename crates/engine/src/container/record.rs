@@ -21,6 +21,7 @@ use lifecycle::restart::Backoff;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::spec::userns::Ids;
 
 /// The version of the record's shape; older ones are read, newer ones refused.
 pub(crate) const VERSION: u32 = 1;
@@ -46,6 +47,9 @@ pub struct Record {
     pub config: ContainerConfig,
     /// How the host holds it.
     pub host: HostConfig,
+    /// The host's ids behind its user namespace, if it has one.
+    #[serde(default)]
+    pub user_namespace: Option<Ids>,
     /// Networks asked for.
     pub networking: NetworkingConfig,
     /// Every mount that was decided at creation: volumes, binds, tmpfs.

@@ -22,3 +22,11 @@ pub(super) fn open(shared: &Shared, record: &Record, writable: bool) -> Result<O
     };
     Ok(shared.snapshots.mount_view(view)?)
 }
+
+/// How far uids and gids below [`open`] are above the container's: only a running container is seen through its namespace.
+pub(super) fn shift(record: &Record) -> (u32, u32) {
+    match record.user_namespace {
+        Some(ids) if record.state.pid().is_some() => (ids.uid, ids.gid),
+        _ => (0, 0),
+    }
+}

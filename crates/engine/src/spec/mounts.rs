@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use oci::IdMap;
 use oci::runtime::Mount;
 
 use super::{Facts, namespaces};
@@ -33,6 +34,10 @@ pub(crate) fn all(record: &Record, facts: &Facts) -> Result<Vec<Mount>> {
     // A parent hides what was mounted below it before: fewer components first.
     asked.sort_by_key(|m| Path::new(&m.destination).components().count());
     list.extend(asked.into_iter().map(of_record));
+    if let Some(ids) = record.user_namespace {
+        let map = ids.on_disk();
+        list.iter_mut().for_each(|mount| shift_ids(mount, &map));
+    }
     Ok(list)
 }
 
@@ -50,6 +55,14 @@ pub(crate) fn rootfs_propagation(record: &Record) -> String {
         "rslave".into()
     } else {
         String::new()
+    }
+}
+
+/// What comes from the host's disk belongs to the same ids inside a user namespace as it does without one.
+fn shift_ids(mount: &mut Mount, map: &IdMap) {
+    if mount.options.iter().any(|o| o == "rbind" || o == "bind") {
+        mount.uid_mappings.clone_from(&map.uids);
+        mount.gid_mappings.clone_from(&map.gids);
     }
 }
 

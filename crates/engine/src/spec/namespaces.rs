@@ -64,8 +64,16 @@ pub(crate) fn hostname(record: &Record, host_name: &str) -> String {
 }
 
 /// All namespaces of the spec.
-pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<Vec<Namespace>> {
+pub(crate) fn all(
+    host: &HostConfig,
+    has_user: bool,
+    joined: &Joined,
+    unified: bool,
+) -> Result<Vec<Namespace>> {
     let mut list = vec![Namespace::new(NamespaceKind::Mount)];
+    if has_user {
+        list.push(Namespace::new(NamespaceKind::User));
+    }
     let mut add = |kind, file: &str, mode: Mode<'_>, pid: Option<i32>| match (mode, pid) {
         (Mode::Private, _) => list.push(Namespace::new(kind)),
         (Mode::Container(_), Some(pid)) => list.push(Namespace {
@@ -98,7 +106,8 @@ pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<V
         mode("uts", &host.uts_mode)?,
         None,
     );
-    if cgroup_is_private(host, unified) {
+    // With a user namespace, /sys/fs/cgroup can only be mounted in a cgroup namespace of its own.
+    if has_user || cgroup_is_private(host, unified) {
         add(NamespaceKind::Cgroup, "cgroup", Mode::Private, None);
     }
     Ok(list)
@@ -136,7 +145,7 @@ mod tests {
             network: Some(7),
             ..Joined::default()
         };
-        let list = all(&host, &joined, true).expect("valid modes");
+        let list = all(&host, false, &joined, true).expect("valid modes");
         assert!(list.contains(&Namespace {
             kind: NamespaceKind::Network,
             path: Some("/proc/7/ns/net".into())

@@ -216,12 +216,15 @@ fn rlimit(name: &str, soft: i64, hard: i64) -> Result<Rlimit> {
     })
 }
 
+/// Who may send pings without rights.
+pub(crate) const PING_GROUPS: &str = "net.ipv4.ping_group_range";
+
 /// The asked sysctls, refused where they would reach out of the container, with Docker's two defaults.
 pub(crate) fn sysctls(host: &HostConfig, net_is_private: bool) -> Result<BTreeMap<String, String>> {
     let mut map = BTreeMap::new();
     if net_is_private {
         map.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        map.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
+        map.insert(PING_GROUPS.into(), "0 2147483647".into());
     }
     for (name, value) in &host.sysctls {
         let in_ipc = name.starts_with("fs.mqueue.")

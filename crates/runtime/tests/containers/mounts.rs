@@ -93,6 +93,7 @@ fn layers() {
         lower,
         upper: bed.upper(),
         work: bed.dir.join("work"),
+        idmap: None,
     };
     assert_eq!(bed.output(), "0");
 }
@@ -112,6 +113,7 @@ fn long_paths() {
         lower: vec![long.join("lower"), bed.layer()],
         upper: long.join("upper"),
         work: long.join("work"),
+        idmap: None,
     };
     assert_eq!(bed.output(), "deep");
 }

@@ -193,6 +193,7 @@ impl Bed {
                 lower: vec![layer],
                 upper: dir.join("upper"),
                 work: dir.join("work"),
+                idmap: None,
             },
             dir,
             id,

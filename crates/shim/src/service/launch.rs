@@ -8,10 +8,11 @@ use oci::runtime::{Linux, LinuxSeccomp, NamespaceKind, Process as ProcessSpec, S
 use runtime::Stdio;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Uid;
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::log::Log;
 use super::Shim;
+use super::log::Log;
 use super::oom::OomWatch;
 use super::process::{Ends, INIT, Key};
 use crate::protocol::{Event, ExecLaunch, Failure, Launch, Target};
@@ -187,7 +188,7 @@ impl Shim {
     fn run_init(&self, launch: &Launch, group: Option<&Group>) -> Result<Ends, Error> {
         let seccomp = launch.seccomp_file.as_deref().map(read).transpose()?;
         let process = launch.spec.process.as_ref();
-        let (stdio, ours) = streams(process, launch.open_stdin)?;
+        let (stdio, ours) = streams(process, root_of(&launch.spec), launch.open_stdin)?;
         let started = runtime::run(runtime::Create {
             id: &launch.id,
             bundle: None,
@@ -239,7 +240,11 @@ impl Shim {
             .ok_or(Error::NotRunning)?;
         let container = self.container.as_ref().ok_or(Error::NotRunning)?;
         let seccomp = order.seccomp_file.as_deref().map(read).transpose()?;
-        let (stdio, ours) = streams(Some(&order.process), order.open_stdin)?;
+        let (stdio, ours) = streams(
+            Some(&order.process),
+            root_of(&container.spec),
+            order.open_stdin,
+        )?;
         let started = runtime::exec(runtime::Exec {
             id: &container.id,
             init: init.pidfd.as_fd(),
@@ -405,7 +410,17 @@ impl Ours {
     }
 }
 
-fn streams(process: Option<&ProcessSpec>, open_stdin: bool) -> Result<(Stdio, Ours), Error> {
+/// Who the root of the container's user namespace is outside, if it has one.
+fn root_of(spec: &Spec) -> Option<Uid> {
+    let first = spec.linux.as_ref()?.uid_mappings.first()?;
+    (first.container_id == 0).then(|| Uid::from_raw(first.host_id))
+}
+
+fn streams(
+    process: Option<&ProcessSpec>,
+    root: Option<Uid>,
+    open_stdin: bool,
+) -> Result<(Stdio, Ours), Error> {
     if process.is_some_and(|process| process.terminal) {
         let ours = Ours {
             stdin: None,
@@ -414,7 +429,15 @@ fn streams(process: Option<&ProcessSpec>, open_stdin: bool) -> Result<(Stdio, Ou
         };
         return Ok((Stdio::Terminal, ours));
     }
-    let pair = || pipe_with(PipeFlags::CLOEXEC).map_err(|source| Error::Streams { source });
+    let pair = || {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        if root.is_some() {
+            // The container gives them to its user, which it can only do with what is its own.
+            rustix::fs::fchown(&read, root, None)?;
+        }
+        Ok((read, write))
+    };
+    let pair = || pair().map_err(|source| Error::Streams { source });
     let (stdin, our_stdin) = if open_stdin {
         let (read, write) = pair()?;
         (read, Some(write))

@@ -18,7 +18,7 @@ fn first_id(container: &testkit::Container<'_>) -> u32 {
 #[test]
 fn root_inside_is_nobody_outside_and_owns_its_files() {
     if testkit::Engine::is_peer() || testkit::Engine::speaks_docker() {
-        return println!("skipped: docker has no user namespaces for single containers");
+        return testkit::skip("docker has no user namespaces for single containers");
     }
     let engine = testkit::engine();
     let line = "--userns private --network none -v data:/data busybox sh -c 'touch /data/f /g; echo ready > /dev/stdout; sleep 60'";
@@ -46,7 +46,7 @@ fn root_inside_is_nobody_outside_and_owns_its_files() {
 #[test]
 fn files_are_copied_and_committed_with_the_ids_that_the_container_sees() {
     if testkit::Engine::is_peer() || testkit::Engine::speaks_docker() {
-        return println!("skipped: docker has no user namespaces for single containers");
+        return testkit::skip("docker has no user namespaces for single containers");
     }
     let engine = testkit::engine();
     let container =
@@ -71,7 +71,7 @@ fn files_are_copied_and_committed_with_the_ids_that_the_container_sees() {
 #[test]
 fn a_daemon_can_give_them_to_all_and_a_container_can_decline() {
     if testkit::Engine::is_peer() {
-        return println!("skipped: the peer shifts its whole data root");
+        return testkit::skip("the peer shifts its whole data root");
     }
     let engine = testkit::Engine::start(&Options {
         daemon_args: vec!["--userns-remap".into(), "default".into()],

@@ -56,7 +56,10 @@ struct Line {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let usage = cli.client()?.json(Request::get(&["system", "df"])).await?;
     if matches.on("verbose") {
-        out::print(verbose(&usage)?);
+        out::print(match matches.text("format") {
+            "" | "table" => verbose(&usage)?,
+            format => format::render_object(format, &verbose_object(&usage)?)?,
+        });
         return Ok(0);
     }
     let rows = [
@@ -178,47 +181,72 @@ fn cache_line(usage: &Json) -> Line {
     }
 }
 
+/// One row an image, whatever its names.
+fn image_rows(usage: &Json, truncate: bool) -> Vec<Record> {
+    json::list(usage, "Images")
+        .iter()
+        .flat_map(|image| images::rows(image, false, truncate).into_iter().take(1))
+        .collect()
+}
+
+fn container_rows(usage: &Json, truncate: bool) -> Vec<Record> {
+    let row = |container: &Json| {
+        let mut container = container.clone();
+        if let Some(map) = container.as_object_mut() {
+            // Here docker shows the writable layer alone.
+            map.shift_remove("SizeRootFs");
+        }
+        ps::row(&container, truncate)
+    };
+    json::list(usage, "Containers").iter().map(row).collect()
+}
+
+fn volume_rows(usage: &Json) -> Vec<Record> {
+    json::list(usage, "Volumes")
+        .iter()
+        .map(volume::row)
+        .collect()
+}
+
+/// Everything as one object, with whole ids, for templates that go through it.
+fn verbose_object(usage: &Json) -> Result<Json, Failure> {
+    let rows = |columns, rows| -> Result<Json, Failure> {
+        let lines = format::render("json", "", columns, rows)?;
+        let parsed = lines.lines().map(serde_json::from_str);
+        parsed
+            .collect::<Result<Vec<Json>, _>>()
+            .map(Json::from)
+            .map_err(|error| Failure::new(format!("failed to format the usage: {error}")))
+    };
+    Ok(serde_json::json!({
+        "Images": rows(images::COLUMNS, image_rows(usage, false))?,
+        "Containers": rows(ps::COLUMNS, container_rows(usage, false))?,
+        "Volumes": rows(volume::COLUMNS, volume_rows(usage))?,
+        "BuildCache": json::list(usage, "BuildCache"),
+    }))
+}
+
 fn verbose(usage: &Json) -> Result<String, Failure> {
     let mut text = String::from("Images space usage:\n\n");
-    let mut rows = Vec::new();
-    for image in json::list(usage, "Images") {
-        // One row an image, whatever its names.
-        rows.extend(images::rows(image, false, true).into_iter().take(1));
-    }
     text.push_str(&format::render(
         "",
         "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
         images::COLUMNS,
-        rows,
+        image_rows(usage, true),
     )?);
     text.push_str("\nContainers space usage:\n\n");
-    let rows = json::list(usage, "Containers")
-        .iter()
-        .map(|container| {
-            let mut container = container.clone();
-            if let Some(map) = container.as_object_mut() {
-                // Here docker shows the writable layer alone.
-                map.shift_remove("SizeRootFs");
-            }
-            ps::row(&container, true)
-        })
-        .collect();
     text.push_str(&format::render(
         "",
         "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}",
         ps::COLUMNS,
-        rows,
+        container_rows(usage, true),
     )?);
     text.push_str("\nLocal Volumes space usage:\n\n");
-    let rows = json::list(usage, "Volumes")
-        .iter()
-        .map(volume::row)
-        .collect();
     text.push_str(&format::render(
         "",
         "{{.Name}}\t{{.Links}}\t{{.Size}}",
         volume::COLUMNS,
-        rows,
+        volume_rows(usage),
     )?);
     text.push_str(&format!(
         "\nBuild cache usage: {}\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",

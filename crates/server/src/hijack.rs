@@ -3,7 +3,7 @@
 //! A client that asks for `Upgrade: tcp` gets 101, and its socket goes to the engine together with the bytes hyper had
 //! already read. A client that does not ask gets 200 and the bytes as an ordinary body, carried through a socket pair.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -74,14 +74,14 @@ where
     match asked {
         Some(protocol) if protocol.eq_ignore_ascii_case("tcp") => {
             let upgrade = hyper::upgrade::on(&mut request);
-            let pause = pause_of(&request);
+            let reads_past_head = reads_past_head(&request);
             tokio::spawn(async move {
                 // Docker clients send no body with an upgrade but exec's JSON, which has been read.
                 drop(request);
                 match upgrade.await.map(raw) {
                     Ok(Ok(raw)) => {
-                        if !pause.is_zero() {
-                            tokio::time::sleep(pause).await;
+                        if reads_past_head {
+                            head_is_read(&raw).await;
                         }
                         serve(raw).await;
                     }
@@ -105,15 +105,21 @@ where
 }
 
 /// docker-py reads the head through a buffer and the stream past it: what arrives together with the head is lost to it.
-/// dockerd is slow enough for that never to show. Unnecessary once docker-py reads its buffer first.
-fn pause_of(request: &Request<Incoming>) -> Duration {
-    let agent = request
-        .headers()
-        .get(USER_AGENT)
-        .and_then(|v| v.to_str().ok());
-    match agent {
-        Some(agent) if agent.contains("python") => Duration::from_millis(20),
-        _ => Duration::ZERO,
+/// Unnecessary once docker-py reads its buffer first.
+fn reads_past_head(request: &Request<Incoming>) -> bool {
+    let agent = request.headers().get(USER_AGENT);
+    agent
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|agent| agent.contains("python"))
+}
+
+/// Waits until the client has taken the head from its socket; not for ever, since a client may read when it likes.
+async fn head_is_read(raw: &Raw) {
+    for _ in 0..1000 {
+        match sys::fds::unread_by_peer(raw.socket.as_fd()) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
     }
 }
 

@@ -54,6 +54,20 @@ pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     close_between(first, u32::MAX)
 }
 
+/// How much of what was sent through a socket is still on its way: on a unix stream, what the peer has not read (with the
+/// kernel's overhead); on TCP, what it has not acknowledged. See unix(7) and tcp(7), `SIOCOUTQ`.
+///
+/// # Errors
+/// ENOTTY or EINVAL: no such socket.
+pub fn unread_by_peer(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (TIOCOUTQ) writes one int, which outlives the call; the descriptor is live.
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count)
+    }))?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 fn close_between(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: takes integers only; who owns the descriptors is the caller's promise above.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
@@ -80,6 +94,17 @@ mod tests {
     use crate::process::{Fork, exit_now, fork};
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     use std::os::fd::AsFd;
+
+    #[test]
+    fn what_the_peer_has_not_read_is_told() {
+        use std::io::{Read, Write};
+        let (mut near, mut far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        assert_eq!(unread_by_peer(near.as_fd()).expect("a socket"), 0);
+        near.write_all(b"head").expect("room");
+        assert!(unread_by_peer(near.as_fd()).expect("a socket") >= 4);
+        far.read_exact(&mut [0; 4]).expect("it is there");
+        assert_eq!(unread_by_peer(near.as_fd()).expect("a socket"), 0);
+    }
 
     #[test]
     fn only_what_is_kept_stays_open() {

@@ -130,8 +130,8 @@ pub enum Expression {
     Equal(Slot, Vec<u8>),
     /// Goes on only where the slot does not hold these bytes.
     Unequal(Slot, Vec<u8>),
-    /// Keeps only these bits of a slot.
-    Mask(Slot, u32),
+    /// Keeps only these bits of what begins at a slot.
+    Mask(Slot, Vec<u8>),
     /// Goes on only where the set has what begins at the slot.
     In(String, Slot),
     /// Goes on only where the set has not what begins at the slot.
@@ -226,9 +226,9 @@ impl Expression {
             Self::Mask(slot, bits) => {
                 data.be32(1, slot.number())
                     .be32(2, slot.number())
-                    .be32(3, 4);
-                write_value(data, 4, &bits.to_ne_bytes());
-                write_value(data, 5, &[0; 4]);
+                    .be32(3, bits.len() as u32);
+                write_value(data, 4, bits);
+                write_value(data, 5, &vec![0; bits.len()]);
             }
             Self::In(set, slot) => {
                 data.text(1, set).be32(2, slot.number());

@@ -3,18 +3,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use rustix::thread::{UnshareFlags, unshare};
+use sys::namespace::{Namespaces, unshare};
 
 use super::*;
 
 /// Runs in a new network namespace, which ends with the thread.
 fn alone<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     std::thread::spawn(|| {
-        #[expect(
-            deprecated,
-            reason = "the safe form; only this thread changes its namespace"
-        )]
-        unshare(UnshareFlags::NEWNET).expect("these tests run as root");
+        unshare(Namespaces::NETWORK).expect("these tests run as root");
         f()
     })
     .join()

@@ -1,6 +1,9 @@
 //! What others change, as the kernel tells everyone who listens.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
+
+use rustix::net::sockopt;
 
 use crate::error::Error;
 use crate::message::Message;
@@ -12,6 +15,9 @@ use crate::socket::Socket;
 const GROUP: u32 = 7;
 /// `NFT_MSG_NEWGEN`: the end of each transaction.
 const NEW_GENERATION: u16 = 15;
+
+/// What the kernel may keep for us.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A socket that hears of every change in its namespace.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ impl Watch {
     /// [`Error::Open`] or [`Error::Join`].
     pub fn open() -> Result<Self, Error> {
         let socket = Socket::netfilter()?;
+        // Not charged until notices pile up; without it a burst of some hundred changes is lost.
+        let _ = sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES);
         socket.join(GROUP)?;
         Ok(Self { socket })
     }
@@ -48,6 +56,13 @@ impl Watch {
     pub fn next(&self, within: Duration) -> Result<Vec<Event>, Error> {
         let messages = self.socket.receive(Some(within))?;
         Ok(messages.iter().filter_map(read).collect())
+    }
+}
+
+impl AsFd for Watch {
+    /// Readable when something has changed.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

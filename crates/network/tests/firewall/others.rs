@@ -54,8 +54,8 @@ fn iptables_still_reads_its_table_with_our_rules_in_it() {
     world.host.run("iptables-nft -P FORWARD DROP && iptables-nft -N DOCKER-USER && iptables-nft -A FORWARD -j DOCKER-USER");
     world.network(30, |_| {});
     let listed = world.host.run("iptables-nft -S FORWARD");
-    assert!(listed.contains("-A FORWARD -i br-30 -j ACCEPT"), "{listed}");
-    assert!(listed.contains("-A FORWARD -o br-30 -j ACCEPT"), "{listed}");
+    assert!(listed.contains("-A FORWARD -i br-30 -m comment --comment \"estiva: from br-30\" -j ACCEPT"), "{listed}");
+    assert!(listed.contains("-A FORWARD -o br-30 -m comment --comment \"estiva: to br-30\" -j ACCEPT"), "{listed}");
     let all = world
         .host
         .run("iptables-nft-save 2>&1; iptables-nft -L 2>&1");

@@ -152,5 +152,25 @@ fn nft_prints_our_tables_and_takes_what_it_printed() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    world.host.run("nft list ruleset > /dev/shm/estiva-test-ruleset && nft -c -f /dev/shm/estiva-test-ruleset; r=$?; rm /dev/shm/estiva-test-ruleset; exit $r");
+    // Not the bridge's: what it says of neighbour advertisements has words only in a newer nft.
+    let print = "nft list table ip estiva; nft list table ip6 estiva";
+    let text = world.host.run(print);
+    world.host.run("nft flush ruleset");
+    world.host.run(&format!("nft -f - <<'END'\n{text}\nEND"));
+    assert_eq!(world.host.run(print), text);
+}
+
+#[test]
+#[ignore]
+fn debug_world() {
+    let world = World::new(Policy::HostInput);
+    world.network(30, |_| {});
+    world.network(31, |n| n.masquerade = false);
+    let container = world.container(30, 2);
+    let b = world.container(31, 2);
+    container.machine.serve(80);
+    world.client.serve(80);
+    world.publish(&container, &container.published(Protocol::Tcp, 8080, 80));
+    eprintln!("client {}\nhost {}\nco {}\nb {}", world.client.namespace.path(), world.host.namespace.path(), container.machine.namespace.path(), b.machine.namespace.path());
+    std::thread::sleep(Duration::from_secs(300));
 }

@@ -2,7 +2,7 @@
 
 use network::firewall::{Policy, Port, Protocol};
 
-use crate::world::{CLIENT4, CLIENT6, HOST4, HOST6, World, has, ip};
+use crate::world::{CLIENT4, CLIENT6, HOST4, HOST6, PROXY, World, has, ip};
 
 /// A host whose own firewall lets nothing in but answers and what IPv6 needs to find neighbours.
 struct Deny {
@@ -130,22 +130,31 @@ fn hairpin(bridge_calls_iptables: bool) {
     let sibling = world.container(30, 3);
     let stranger = world.container(31, 2);
     server.machine.serve(80);
+    world.host.serve_as_proxy(8080);
     let mut ports = server.published(Protocol::Tcp, 8080, 80).to_vec();
     ports.extend(server.published(Protocol::Udp, 8080, 80));
     world.publish(&server, &ports);
     for host in [HOST4, &format!("[{HOST6}]"), "172.30.0.1", "[fd30::1]"] {
         let target = format!("{host}:8080");
         for (who, machine) in [
-            ("itself", &server.machine),
             ("its sibling", &sibling.machine),
             ("another network", &stranger.machine),
         ] {
-            assert!(machine.call(&target).is_some(), "{who} to {target}");
+            let seen = machine
+                .call(&target)
+                .unwrap_or_else(|| panic!("{who} to {target}"));
+            assert_ne!(seen, ip(PROXY), "{who} to {target}");
             assert!(
                 machine.call_udp(&target).is_some(),
                 "{who} to {target} over UDP"
             );
         }
+        // To itself by way of the proxy, which the host's input chains let in or not.
+        assert_eq!(
+            server.machine.call(&target),
+            Some(ip(PROXY)),
+            "itself to {target}"
+        );
         let seen = world.host.call(&target).expect("the host to itself");
         let own: Vec<_> = [HOST4, HOST6, "172.30.0.1", "fd30::1"].map(ip).to_vec();
         assert!(own.contains(&seen), "{seen}");

@@ -34,7 +34,7 @@ fn a_forward_policy_of_drop_is_overcome_and_its_explicit_drops_are_not() {
         );
         assert!(sibling.machine.call("172.30.0.2:80").is_some());
         // What the administrator drops stays dropped.
-        world.client.run("ip addr add 10.9.1.66/24 dev c0 && ip addr del 10.9.1.2/24 dev c0; ip route add default via 10.9.1.1");
+        world.client.run("ip addr del 10.9.1.2/24 dev c0 && ip addr add 10.9.1.66/24 dev c0 && ip route add default via 10.9.1.1");
         assert_eq!(world.client.call(&format!("{HOST4}:8080")), None);
         // Gone with the last network.
         world.firewall.remove_network(&network.id).expect("network");
@@ -54,8 +54,15 @@ fn iptables_still_reads_its_table_with_our_rules_in_it() {
     world.host.run("iptables-nft -P FORWARD DROP && iptables-nft -N DOCKER-USER && iptables-nft -A FORWARD -j DOCKER-USER");
     world.network(30, |_| {});
     let listed = world.host.run("iptables-nft -S FORWARD");
-    assert!(listed.contains("-A FORWARD -i br-30 -m comment --comment \"estiva: from br-30\" -j ACCEPT"), "{listed}");
-    assert!(listed.contains("-A FORWARD -o br-30 -m comment --comment \"estiva: to br-30\" -j ACCEPT"), "{listed}");
+    assert!(
+        listed
+            .contains("-A FORWARD -i br-30 -m comment --comment \"estiva: from br-30\" -j ACCEPT"),
+        "{listed}"
+    );
+    assert!(
+        listed.contains("-A FORWARD -o br-30 -m comment --comment \"estiva: to br-30\" -j ACCEPT"),
+        "{listed}"
+    );
     let all = world
         .host
         .run("iptables-nft-save 2>&1; iptables-nft -L 2>&1");

@@ -171,6 +171,24 @@ fn debug_world() {
     container.machine.serve(80);
     world.client.serve(80);
     world.publish(&container, &container.published(Protocol::Tcp, 8080, 80));
-    eprintln!("client {}\nhost {}\nco {}\nb {}", world.client.namespace.path(), world.host.namespace.path(), container.machine.namespace.path(), b.machine.namespace.path());
+    for to in ["10.9.1.2:80", "[fd09::2]:80"] {
+        for (n, m) in [("nat", &container.machine), ("plain", &b.machine)] {
+            let began = Instant::now();
+            let got = m.call(to);
+            eprintln!("{n} {to} {got:?} {:?}", began.elapsed());
+        }
+    }
+    for to in ["10.9.1.1:8080", "[fd09::1]:8080"] {
+        let began = Instant::now();
+        let got = world.client.call(to);
+        eprintln!("client {to} {got:?} {:?}", began.elapsed());
+    }
+    eprintln!(
+        "client {}\nhost {}\nco {}\nb {}",
+        world.client.namespace.path(),
+        world.host.namespace.path(),
+        container.machine.namespace.path(),
+        b.machine.namespace.path()
+    );
     std::thread::sleep(Duration::from_secs(300));
 }

@@ -15,34 +15,34 @@ use network::namespace::{Namespace, within};
 use network::subnet::Subnet;
 
 /// How long an answer may take before it counts as none.
-const PATIENCE: Duration = Duration::from_millis(700);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A network namespace that is a machine.
 #[derive(Debug)]
-pub struct Machine {
-    pub namespace: Namespace,
+pub(crate) struct Machine {
+    pub(crate) namespace: Namespace,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             namespace: Namespace::make().expect("these tests run as root"),
         }
     }
 
     /// Does something there.
-    pub fn here<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn here<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         within(self.namespace.as_fd(), work).expect("enter a namespace of ours")
     }
 
     /// Runs a command line there, which must succeed.
-    pub fn run(&self, line: &str) -> String {
+    pub(crate) fn run(&self, line: &str) -> String {
         self.try_run(line)
             .unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
     /// Runs a command line there.
-    pub fn try_run(&self, line: &str) -> Result<String, String> {
+    pub(crate) fn try_run(&self, line: &str) -> Result<String, String> {
         self.here(|| {
             let output = Command::new("sh")
                 .args(["-c", line])
@@ -57,7 +57,7 @@ impl Machine {
     }
 
     /// Answers on this port, TCP and UDP, IPv4 and IPv6: with the caller's address.
-    pub fn serve(&self, port: u16) {
+    pub(crate) fn serve(&self, port: u16) {
         self.here(move || {
             let tcp = TcpListener::bind(("::", port)).expect("bind");
             let udp = UdpSocket::bind(("::", port)).expect("bind");
@@ -75,8 +75,28 @@ impl Machine {
         });
     }
 
+    /// Answers on this port as a userland proxy does, with this text in the place of an address.
+    pub(crate) fn serve_as_proxy(&self, port: u16) {
+        self.here(move || {
+            let tcp = TcpListener::bind(("::", port)).expect("bind");
+            let udp = UdpSocket::bind(("::", port)).expect("bind");
+            thread::spawn(move || {
+                use std::io::Write;
+                for mut stream in tcp.incoming().flatten() {
+                    let _ = stream.write_all(PROXY.as_bytes());
+                }
+            });
+            thread::spawn(move || {
+                let mut buffer = [0; 2048];
+                while let Ok((_, peer)) = udp.recv_from(&mut buffer) {
+                    let _ = udp.send_to(PROXY.as_bytes(), peer);
+                }
+            });
+        });
+    }
+
     /// Calls over TCP: the address that the server saw, or `None` when there was no answer.
-    pub fn call(&self, to: &str) -> Option<IpAddr> {
+    pub(crate) fn call(&self, to: &str) -> Option<IpAddr> {
         let to: SocketAddr = to.parse().expect("a socket address");
         self.here(|| {
             let mut stream = TcpStream::connect_timeout(&to, PATIENCE).ok()?;
@@ -91,7 +111,7 @@ impl Machine {
     }
 
     /// Calls over UDP from a socket of its own, several times as an impatient client does.
-    pub fn call_udp(&self, to: &str) -> Option<IpAddr> {
+    pub(crate) fn call_udp(&self, to: &str) -> Option<IpAddr> {
         let to: SocketAddr = to.parse().expect("a socket address");
         self.here(|| {
             let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -102,7 +122,7 @@ impl Machine {
 }
 
 /// Asks up to three times over this socket.
-pub fn ask_udp(socket: &UdpSocket, to: SocketAddr) -> Option<IpAddr> {
+pub(crate) fn ask_udp(socket: &UdpSocket, to: SocketAddr) -> Option<IpAddr> {
     socket
         .set_read_timeout(Some(PATIENCE / 3))
         .expect("not zero");
@@ -132,18 +152,21 @@ fn canonical(address: SocketAddr) -> IpAddr {
     address.ip().to_canonical()
 }
 
+/// The address that [`Machine::serve_as_proxy`] answers with.
+pub(crate) const PROXY: &str = "255.255.255.255";
+
 /// A container on one of the world's networks.
 #[derive(Debug)]
-pub struct Container {
-    pub machine: Machine,
-    pub endpoint: Endpoint,
-    pub v4: IpAddr,
-    pub v6: IpAddr,
+pub(crate) struct Container {
+    pub(crate) machine: Machine,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) v4: IpAddr,
+    pub(crate) v6: IpAddr,
 }
 
 impl Container {
     /// `HOST_PORT -> port` over this protocol, both families, all addresses of the host.
-    pub fn published(&self, proto: Protocol, host_port: u16, port: u16) -> [Port; 2] {
+    pub(crate) fn published(&self, proto: Protocol, host_port: u16, port: u16) -> [Port; 2] {
         [self.v4, self.v6].map(|address| Port {
             host: None,
             proto,
@@ -155,20 +178,20 @@ impl Container {
 
 /// A client outside, a host with a firewall of ours, and its networks.
 #[derive(Debug)]
-pub struct World {
-    pub client: Machine,
-    pub host: Machine,
-    pub firewall: Firewall,
-    pub admission: Admission,
+pub(crate) struct World {
+    pub(crate) client: Machine,
+    pub(crate) host: Machine,
+    pub(crate) firewall: Firewall,
+    pub(crate) admission: Admission,
 }
 
-pub const CLIENT4: &str = "10.9.1.2";
-pub const CLIENT6: &str = "fd09::2";
-pub const HOST4: &str = "10.9.1.1";
-pub const HOST6: &str = "fd09::1";
+pub(crate) const CLIENT4: &str = "10.9.1.2";
+pub(crate) const CLIENT6: &str = "fd09::2";
+pub(crate) const HOST4: &str = "10.9.1.1";
+pub(crate) const HOST6: &str = "fd09::1";
 
 impl World {
-    pub fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy) -> Self {
         let (client, host) = (Machine::new(), Machine::new());
         client.run(&format!(
             "ip link add c0 type veth peer name h0 netns {}",
@@ -202,7 +225,7 @@ impl World {
     }
 
     /// A network 172.N.0.0/16, fdN::/64 on bridge br-N.
-    pub fn network(&self, n: u8, adapt: impl FnOnce(&mut Net)) -> Net {
+    pub(crate) fn network(&self, n: u8, adapt: impl FnOnce(&mut Net)) -> Net {
         let (gateway4, gateway6) = addresses(n, 1);
         let bridge = format!("br-{n}");
         self.host.here(|| {
@@ -226,12 +249,14 @@ impl World {
             gateways: vec![gateway4, gateway6],
         };
         adapt(&mut network);
-        self.firewall.add_network(&network).expect("network");
+        self.host
+            .here(|| self.firewall.add_network(&network))
+            .expect("network");
         network
     }
 
     /// A container on network N, known to the firewall, with nothing published.
-    pub fn container(&self, n: u8, last: u8) -> Container {
+    pub(crate) fn container(&self, n: u8, last: u8) -> Container {
         let machine = Machine::new();
         let (v4, v6) = addresses(n, last);
         let (gateway4, gateway6) = addresses(n, 1);
@@ -266,7 +291,7 @@ impl World {
     }
 
     /// Publishes these ports of a container, in place of what it had.
-    pub fn publish(&self, container: &Container, ports: &[Port]) {
+    pub(crate) fn publish(&self, container: &Container, ports: &[Port]) {
         self.firewall
             .add_endpoint(&container.endpoint, ports)
             .expect("ports");
@@ -274,7 +299,7 @@ impl World {
 }
 
 /// The addresses of a member of network N.
-pub fn addresses(n: u8, last: u8) -> (IpAddr, IpAddr) {
+pub(crate) fn addresses(n: u8, last: u8) -> (IpAddr, IpAddr) {
     (
         IpAddr::from([172, n, 0, last]),
         format!("fd{n}::{last}").parse().expect("an address"),
@@ -282,12 +307,12 @@ pub fn addresses(n: u8, last: u8) -> (IpAddr, IpAddr) {
 }
 
 /// An address as the tests write them.
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
 /// Whether a program that a test wants as oracle or opponent is here; says so when not.
-pub fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
         #[expect(clippy::print_stderr, reason = "a skip tells its reason")]

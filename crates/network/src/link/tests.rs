@@ -337,7 +337,7 @@ fn a_plug_that_fails_leaves_nothing_and_touches_nothing_else() {
             "make link eth1: netlink message 0 refused",
         );
         fail(
-            &[good.clone()],
+            std::slice::from_ref(&good),
             &[ip("10.7.0.1")],
             "route by default through 10.7.0.1",
         );
@@ -345,7 +345,7 @@ fn a_plug_that_fails_leaves_nothing_and_touches_nothing_else() {
         let error = fail(&[nowhere], &[], "no interface br7");
         assert_eq!(error.kind(), fault::Kind::NotFound);
 
-        plug_fresh(&container, &[good.clone()], &[]).expect("plugged after all that");
+        plug_fresh(&container, std::slice::from_ref(&good), &[]).expect("plugged after all that");
         // The same once more: what is there stays.
         let error = fail(&[good], &[], "make link eth0");
         assert_eq!(error.kind(), fault::Kind::Conflict);

@@ -161,9 +161,14 @@ const CARRIER_PATIENCE: Duration = Duration::from_millis(50);
 fn await_carrier(host: &Socket, inside: &Socket, wire: &Wire) -> Result<(), Error> {
     let start = Instant::now();
     let is_ready = || -> Result<bool, Error> {
-        if let WireKind::Bridge { host_name, .. } = &wire.kind {
+        if let WireKind::Bridge { master, host_name } = &wire.kind {
             let near = find_with(host, host_name)?;
             if near.is_some_and(|near| near.port_state.is_some_and(|state| state != FORWARDING)) {
+                return Ok(false);
+            }
+            // A bridge gets its own carrier from its first port.
+            let master = find_with(host, master)?;
+            if master.is_some_and(|master| master.operational != OPERATIONAL) {
                 return Ok(false);
             }
         }

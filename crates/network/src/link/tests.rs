@@ -235,6 +235,8 @@ fn two_containers_talk_over_a_bridge_and_to_the_host() {
             .collect();
         assert_eq!(ports, [Some(3), Some(3)], "both forward");
 
+        assert_eq!(all_of("veth1"), [] as [&str; 0], "a port has none");
+
         // A namespace takes its links with it.
         drop((one, other));
         let start = Instant::now();

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod netlink;
 pub mod open;
 pub mod process;
 pub mod sched;

@@ -1,0 +1,1 @@
+//! Links against the kernel, each test in a namespace of its own.

@@ -6,12 +6,15 @@ use lifecycle::Use;
 
 use super::record::Record;
 use crate::error::Result;
+use crate::network::Live;
 
 /// The last published picture of a container.
 #[derive(Debug, Clone)]
 pub struct View {
     /// What is written on disk.
     pub record: Arc<Record>,
+    /// What it has of networks while it runs.
+    pub network: Option<Arc<Live>>,
     /// Its health, when a check is configured.
     pub health: Option<lifecycle::Health>,
     /// Ids of execs that run or are yet to run.

@@ -154,7 +154,11 @@ pub(super) fn lease(
         of.pools.iter().find(is_of).map(|pool| pool.gateway)
     };
     let prefix = BridgeOptions::parse(&of.options).map_or_else(|_| "eth".into(), |o| o.prefix);
-    let mac = Mac::parse(&join.wish.mac_address).unwrap_or_else(Mac::random);
+    // Made from the address: who takes it over later is then found where neighbours remember it.
+    let first = ipv4.map(|(ip, _)| ip.into()).or(ipv6.map(|(ip, _)| ip.into()));
+    let mac = Mac::parse(&join.wish.mac_address)
+        .or_else(|| first.map(|ip| Mac(link::mac_of(ip))))
+        .unwrap_or_else(Mac::random);
     Ok(Endpoint {
         network_id: of.id.clone(),
         endpoint_id: ids::NetworkId::random().to_string(),
@@ -336,10 +340,8 @@ fn target(endpoint: &Endpoint, v6: bool, port: u16) -> Option<SocketAddr> {
 pub(super) fn sockets(reservations: Vec<Reservation>, live: &Live) -> Vec<Publish> {
     let mut all = Vec::new();
     for reservation in reservations {
-        let transport = match reservation.protocol {
-            Protocol::Tcp => Transport::Tcp,
-            Protocol::Udp => Transport::Udp,
-            Protocol::Sctp => continue,
+        let Some(transport) = transport(reservation.protocol) else {
+            continue;
         };
         for Bound { address, socket } in reservation.bound {
             let is_it = |p: &&Published| p.host == address && p.protocol == reservation.protocol;
@@ -353,6 +355,15 @@ pub(super) fn sockets(reservations: Vec<Reservation>, live: &Live) -> Vec<Publis
         }
     }
     all
+}
+
+/// What the shim can serve: all but SCTP, which only the rules pass on.
+pub(super) fn transport(protocol: Protocol) -> Option<Transport> {
+    match protocol {
+        Protocol::Tcp => Some(Transport::Tcp),
+        Protocol::Udp => Some(Transport::Udp),
+        Protocol::Sctp => None,
+    }
 }
 
 // --- Names ---

@@ -198,6 +198,19 @@ impl Ground {
         Ok(())
     }
 
+    /// Gives a network that is about to be shown the ranges it would have, where none have been chosen yet.
+    pub(crate) fn show(&self, registry: &Registry, network: &Network) {
+        if super::ranges::is_complete(&network.record()) {
+            return;
+        }
+        let _making = registry.making();
+        let settled = Self::lock_machine()
+            .and_then(|_lock| self.settle_ranges(registry, network, &mut network.given()));
+        if let Err(error) = settled {
+            tracing::debug!(error = fault::chain(&error), "no ranges to show yet");
+        }
+    }
+
     /// Removes a network's rules and its bridge.
     pub(crate) fn take_down(&self, network: &Network) -> Result<()> {
         let record = network.record();
@@ -231,7 +244,7 @@ impl Ground {
             given.is_up = false;
             self.remove_bridge_of(&network.record());
         }
-        if let Err(error) = link::remove_pair(&self.names.out, &self.names.inside) {
+        if let Err(error) = link::remove_link(&self.names.out) {
             tracing::warn!(error = fault::chain(&error), "the pair for published ports stays");
         }
     }

@@ -203,6 +203,8 @@ pub struct Message {
     pub flags: u16,
     /// The number of the request that it answers; 0 when it answers none.
     pub sequence: u32,
+    /// Whose request it tells of: the [`port`](crate::socket::Socket::port) of a socket, or 0 for the kernel itself.
+    pub port: u32,
     /// The family's header and the attributes.
     pub body: Vec<u8>,
 }
@@ -244,6 +246,8 @@ pub struct View<'a> {
     pub flags: u16,
     /// As [`Message::sequence`].
     pub sequence: u32,
+    /// As [`Message::port`].
+    pub port: u32,
     /// As [`Message::body`].
     pub body: &'a [u8],
 }
@@ -262,6 +266,7 @@ impl<'a> View<'a> {
             kind: self.kind,
             flags: self.flags,
             sequence: self.sequence,
+            port: self.port,
             body: self.body.to_vec(),
         }
     }
@@ -278,6 +283,7 @@ impl<'a> Iterator for Messages<'a> {
             kind: u16_at(header, 4),
             flags: u16_at(header, 6),
             sequence: u32_at(header, 8),
+            port: u32_at(header, 12),
             body,
         };
         self.rest = self.rest.get(align(length)..).unwrap_or_default();

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink,
+    AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname, netlink,
     recvfrom, send, socket_with, sockopt,
 };
 use sys::netlink::Switch;
@@ -218,6 +218,20 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// The socket's own address. Notices to a group name the port whose request they tell of, so changes of one's own can
+    /// be told from others'.
+    ///
+    /// # Errors
+    /// [`Error::Receive`] when the kernel does not tell.
+    pub fn port(&self) -> Result<u32, Error> {
+        getsockname(&self.fd)
+            .and_then(SocketAddrNetlink::try_from)
+            .map(|address| address.pid())
+            .map_err(|source| Error::Receive {
+                source: source.into(),
+            })
     }
 
     /// Asks for what the kernel tells everyone of this group. Give the socket no other work.

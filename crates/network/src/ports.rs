@@ -374,6 +374,10 @@ fn bind_one(address: SocketAddr, protocol: Protocol) -> Result<Option<OwnedFd>, 
         // would mean to share the port.)
         sockopt::set_socket_reuseaddr(&socket, true)?;
     }
+    if protocol == Protocol::Udp {
+        // The shim must know where a datagram was sent to, also of those that come before it reads the first.
+        let _ = sys::datagram::tell_destinations(&socket, address.is_ipv4());
+    }
     bind(&socket, &address)?;
     if protocol != Protocol::Udp {
         listen(&socket, BACKLOG)?;

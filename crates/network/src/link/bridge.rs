@@ -92,7 +92,8 @@ fn make(socket: &Socket, spec: &BridgeSpec) -> Result<Bridge, Error> {
         link::bridge(&New {
             name: &spec.name,
             mac: Some(random_mac()?),
-            mtu: spec.mtu,
+            // Told afterwards: only a change makes it independent of the ports.
+            mtu: None,
             namespace: None,
         }),
     );
@@ -104,7 +105,6 @@ fn make(socket: &Socket, spec: &BridgeSpec) -> Result<Bridge, Error> {
     let index = link.index;
     let ours = Link {
         alias: MARK.to_owned(),
-        mtu: 0, // to be told once more: only a change makes it independent of the ports
         ..link
     };
     settle(socket, spec, index, &ours)?;

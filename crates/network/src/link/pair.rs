@@ -174,11 +174,14 @@ fn plan_switches(plan: &mut Plan, out: &Link, inside: &Link, has_ipv6: bool) {
         up: Some(true),
         ..Change::default()
     };
+    // Both are told how to behave before either has a carrier.
     for (link, change) in [(inside, inner), (out, common)] {
         plan.add(
             Step::Configure(link.name.clone()),
             link::change(link.index, &change),
         );
+    }
+    for link in [inside, out] {
         plan.add(
             Step::SetUp(link.name.clone()),
             link::change(link.index, &up),

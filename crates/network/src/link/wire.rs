@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use netlink::route::link::{self, Change, MacvlanMode, New};
 use netlink::route::{address, table};
 use netlink::socket::Socket;
 
 use super::bridge::has_room_for_ipv6;
-use super::{Error, Plan, Step, is_name, open, remove_with};
+use super::{Error, Plan, Step, find_with, is_name, open, remove_with};
 use crate::namespace::{Namespace, within};
 
 /// One link of a container.
@@ -131,7 +132,10 @@ fn connect(
             make(&host, namespace, wire)?;
             *made += 1;
         }
-        configure(inside, wires, gateways)
+        configure(inside, wires, gateways)?;
+        wires
+            .iter()
+            .try_for_each(|wire| await_carrier(&host, inside, wire))
     };
     run(&mut made).inspect_err(|_| {
         for wire in &wires[..made] {
@@ -141,6 +145,35 @@ fn connect(
             };
         }
     })
+}
+
+/// `IF_OPER_UP`, and `BR_STATE_FORWARDING` of linux/if_bridge.h.
+const OPERATIONAL: u8 = 6;
+const FORWARDING: u8 = 3;
+
+/// How long a link may take until it carries packets. It is there in any case; only its first packets could be lost.
+const CARRIER_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Waits until both ends carry packets. The kernel lets a worker of its own tell the bridge that the port has a carrier,
+/// and until then drops what comes: a container that asks for a name at once would wait seconds for its second try.
+///
+/// Since Linux 6.8 asking for a link makes up for the worker, so the first question is the last.
+fn await_carrier(host: &Socket, inside: &Socket, wire: &Wire) -> Result<(), Error> {
+    let start = Instant::now();
+    let is_ready = || -> Result<bool, Error> {
+        if let WireKind::Bridge { host_name, .. } = &wire.kind {
+            let near = find_with(host, host_name)?;
+            if near.is_some_and(|near| near.port_state.is_some_and(|state| state != FORWARDING)) {
+                return Ok(false);
+            }
+        }
+        let far = find_with(inside, &wire.name)?;
+        Ok(far.is_none_or(|far| far.operational == OPERATIONAL))
+    };
+    while !is_ready()? && start.elapsed() < CARRIER_PATIENCE {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    Ok(())
 }
 
 /// Makes a wire in one message: both its ends where they belong.

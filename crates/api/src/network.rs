@@ -184,9 +184,8 @@ wire! {
     pub struct Ipam {
         /// `default`.
         pub driver: String,
-        /// The driver's options.
-        #[serde(serialize_with = "crate::wire::null")]
-        pub options: BTreeMap<String, String>,
+        /// The driver's options; none and empty ones differ for clients.
+        pub options: Option<BTreeMap<String, String>>,
         /// The pools.
         #[serde(serialize_with = "crate::wire::null")]
         pub config: Vec<IpamPool>,

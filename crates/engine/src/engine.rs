@@ -106,7 +106,11 @@ impl Engine {
             shared.flusher.flush();
             let networks = &shared.networks;
             let is_up = networks.registry.all().iter().any(|n| n.given().is_up);
-            let is_used = networks.registry.all().iter().any(|n| !n.members().is_empty());
+            let is_used = networks
+                .registry
+                .all()
+                .iter()
+                .any(|n| !n.members().is_empty());
             if is_up && !is_used {
                 networks.ground.clear(&networks.registry);
             }

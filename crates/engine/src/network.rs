@@ -78,7 +78,10 @@ impl Engine {
         blocking::run("network list", move || {
             let found = list::list(&shared, &filters)?;
             for network in &found {
-                shared.networks.ground.show(&shared.networks.registry, network);
+                shared
+                    .networks
+                    .ground
+                    .show(&shared.networks.registry, network);
             }
             Ok(found.iter().map(|n| list::view(&shared, n)).collect())
         })
@@ -93,7 +96,10 @@ impl Engine {
         let (shared, target) = (self.shared.clone(), target.to_owned());
         blocking::run("network inspection", move || {
             let network = shared.networks.registry.require(&target)?;
-            shared.networks.ground.show(&shared.networks.registry, &network);
+            shared
+                .networks
+                .ground
+                .show(&shared.networks.registry, &network);
             Ok(list::view(&shared, &network))
         })
         .await
@@ -175,6 +181,8 @@ impl Engine {
             }
             (Err(error), _) | (_, Err(error)) => return Err(error),
         };
-        handle.ask(|reply| Command::Disconnect { network, reply }).await
+        handle
+            .ask(|reply| Command::Disconnect { network, reply })
+            .await
     }
 }

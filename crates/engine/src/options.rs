@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use network::subnet::Subnet;
+pub use network::subnet::Subnet;
 
 /// Settings of one engine; `bin/estiva` fills them from the command line and the config file.
 #[derive(Debug, Clone)]

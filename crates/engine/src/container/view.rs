@@ -6,7 +6,7 @@ use lifecycle::Use;
 
 use super::record::Record;
 use crate::error::Result;
-use crate::network::Live;
+use crate::network::{Live, published};
 
 /// The last published picture of a container.
 #[derive(Debug, Clone)]
@@ -31,6 +31,12 @@ pub struct Size {
 }
 
 impl View {
+    /// Every port that the container exposes or publishes, `80/tcp`, ranges spread out.
+    #[must_use]
+    pub fn exposed_ports(&self) -> Vec<String> {
+        published::all(&self.record.config, &self.record.host)
+    }
+
     /// Whether the container can be used so.
     ///
     /// # Errors

@@ -89,7 +89,9 @@ fn build(
 ) -> Result<Vec<Publish>> {
     let networks = &shared.networks;
     for join in joins {
-        networks.ground.bring_up(&networks.registry, &join.network)?;
+        networks
+            .ground
+            .bring_up(&networks.registry, &join.network)?;
         let endpoint = lease(record, join, live)?;
         live.endpoints.insert(join.name.clone(), endpoint);
     }
@@ -141,11 +143,7 @@ fn without_links(networks: &Networks, record: &Record, live: &mut Live) {
 }
 
 /// Addresses and names of one endpoint. The network knows the container as its member from here on.
-pub(super) fn lease(
-    record: &Record,
-    join: &Join,
-    live: &Live,
-) -> Result<Endpoint> {
+pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoint> {
     let of = join.network.record();
     let (asked4, asked6) = wanted::asked_addresses(&join.wish);
     let Lease { ipv4, ipv6 } = join.network.join(&record.id, asked4, asked6)?;
@@ -155,7 +153,9 @@ pub(super) fn lease(
     };
     let prefix = BridgeOptions::parse(&of.options).map_or_else(|_| "eth".into(), |o| o.prefix);
     // Made from the address: who takes it over later is then found where neighbours remember it.
-    let first = ipv4.map(|(ip, _)| ip.into()).or(ipv6.map(|(ip, _)| ip.into()));
+    let first = ipv4
+        .map(|(ip, _)| ip.into())
+        .or(ipv6.map(|(ip, _)| ip.into()));
     let mac = Mac::parse(&join.wish.mac_address)
         .or_else(|| first.map(|ip| Mac(link::mac_of(ip))))
         .unwrap_or_else(Mac::random);
@@ -257,13 +257,20 @@ pub(super) fn ports_of(live: &Live) -> Vec<Port> {
     };
     // What another family leads to is served by the shim.
     let is_same_family = |p: &&Published| p.host.is_ipv4() == p.target.is_ipv4();
-    live.published.iter().filter(is_same_family).map(port).collect()
+    live.published
+        .iter()
+        .filter(is_same_family)
+        .map(port)
+        .collect()
 }
 
 // --- Ports ---
 
 /// The endpoint that published ports lead to: the first that leads out.
-pub(super) fn carrier<'a>(networks: &Networks, live: &'a Live) -> Option<(&'a String, &'a Endpoint)> {
+pub(super) fn carrier<'a>(
+    networks: &Networks,
+    live: &'a Live,
+) -> Option<(&'a String, &'a Endpoint)> {
     let mut able: Vec<_> = live
         .endpoints
         .iter()
@@ -303,18 +310,23 @@ pub(super) fn reserve(
         let Some(target) = target(&endpoint, host.is_some_and(|ip| ip.is_ipv6()), wish.port) else {
             continue;
         };
-        let Wish { protocol, ports, .. } = wish;
+        let Wish {
+            protocol, ports, ..
+        } = wish;
         let wanted = Wanted {
             host,
             ports,
             protocol,
             target,
         };
-        let reserved = networks.ports.reserve(&owner, &wanted).map_err(|source| Error::Ports {
-            name: record.name.clone(),
-            endpoint: endpoint.endpoint_id.clone(),
-            source,
-        })?;
+        let reserved = networks
+            .ports
+            .reserve(&owner, &wanted)
+            .map_err(|source| Error::Ports {
+                name: record.name.clone(),
+                endpoint: endpoint.endpoint_id.clone(),
+                source,
+            })?;
         for Bound { address, .. } in &reserved.bound {
             let inside = self::target(&endpoint, address.is_ipv6(), target.port());
             live.published.push(Published {
@@ -461,7 +473,11 @@ pub(super) fn leave(networks: &Networks, container: &str, endpoint: &Endpoint) {
         && let Some(firewall) = networks.ground.opened()
         && let Err(error) = firewall.remove_endpoint(&endpoint.host_name)
     {
-        tracing::warn!(container, error = fault::chain(&error), "rules of an endpoint stay");
+        tracing::warn!(
+            container,
+            error = fault::chain(&error),
+            "rules of an endpoint stay"
+        );
     }
     if let Ok(network) = networks.registry.require(&endpoint.network_id) {
         network.zone.remove(container);

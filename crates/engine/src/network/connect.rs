@@ -47,7 +47,8 @@ pub(crate) fn check(
     }
     if mode == "host" || of.driver == Driver::Host {
         return Err(Error::Invalid(
-            "container cannot be disconnected from host network or connected to host network".into(),
+            "container cannot be disconnected from host network or connected to host network"
+                .into(),
         ));
     }
     let is_in = &record.networking.endpoints_config;
@@ -101,12 +102,25 @@ pub(crate) fn join(
     let join = Join {
         name: of.name.clone(),
         network: network.clone(),
-        wish: record.networking.endpoints_config.get(&of.name).cloned().unwrap_or_default(),
+        wish: record
+            .networking
+            .endpoints_config
+            .get(&of.name)
+            .cloned()
+            .unwrap_or_default(),
     };
     let endpoint = attach::lease(record, &join, &live)?;
     live.endpoints.insert(of.name.clone(), endpoint.clone());
     let mut is_carrier = false;
-    let outcome = plug(shared, record, &join, &mut live, pid, runtime, &mut is_carrier);
+    let outcome = plug(
+        shared,
+        record,
+        &join,
+        &mut live,
+        pid,
+        runtime,
+        &mut is_carrier,
+    );
     match outcome {
         Ok(changes) => {
             keep(shared, record, live);
@@ -114,7 +128,7 @@ pub(crate) fn join(
         }
         Err(error) => {
             if let Ok(namespace) = namespace_of(pid) {
-                            let _ = link::unplug(namespace.as_fd(), &endpoint.interface);
+                let _ = link::unplug(namespace.as_fd(), &endpoint.interface);
             }
             attach::leave(networks, &record.id, &endpoint);
             if is_carrier {
@@ -211,7 +225,10 @@ pub(crate) fn part(
         Ok(text) => live.resolv_conf = text,
         Err(error) => told("resolv.conf stays", Err(error)),
     }
-    told("network.json is old", live.write(&shared.run_dir(&record.id)));
+    told(
+        "network.json is old",
+        live.write(&shared.run_dir(&record.id)),
+    );
     keep(shared, record, live);
     Ok(changes)
 }

@@ -221,7 +221,13 @@ pub(crate) mod tests {
             let mac = Mac::parse(text).expect("valid");
             assert_eq!(mac.to_string(), "02:42:ac:11:00:02");
         }
-        for bad in ["", "02:42:ac:11:00", "02:42:ac:11:00:02:03", "2:42:ac:11:0:2", "zz:42:ac:11:00:02"] {
+        for bad in [
+            "",
+            "02:42:ac:11:00",
+            "02:42:ac:11:00:02:03",
+            "2:42:ac:11:0:2",
+            "zz:42:ac:11:00:02",
+        ] {
             assert_eq!(Mac::parse(bad), None, "{bad}");
         }
         let random = Mac::random();
@@ -232,8 +238,10 @@ pub(crate) mod tests {
     #[test]
     fn the_highest_priority_gives_the_default_route_and_names_decide_a_draw() {
         let mut live = Live::default();
-        live.endpoints.insert("a".into(), endpoint("10.1.0.2", "10.1.0.1", 0));
-        live.endpoints.insert("b".into(), endpoint("10.2.0.2", "10.2.0.1", 5));
+        live.endpoints
+            .insert("a".into(), endpoint("10.1.0.2", "10.1.0.1", 0));
+        live.endpoints
+            .insert("b".into(), endpoint("10.2.0.2", "10.2.0.1", 5));
         let gateway = |live: &Live| live.default_gateways()[0].to_string();
         assert_eq!(gateway(&live), "10.2.0.1");
         live.endpoints.get_mut("a").expect("there").priority = 5;

@@ -169,7 +169,12 @@ fn gateways(registry: &Registry, endpoint: &Endpoint) -> Vec<IpAddr> {
         true => endpoint.ipv4.is_some(),
         false => endpoint.ipv6.is_some(),
     };
-    record.pools.iter().map(|p| p.gateway).filter(is_of).collect()
+    record
+        .pools
+        .iter()
+        .map(|p| p.gateway)
+        .filter(is_of)
+        .collect()
 }
 
 // --- resolv.conf ---
@@ -183,7 +188,11 @@ pub(crate) fn asked_conf(shared: &Shared, record: &Record) -> Conf {
     };
     let servers: Vec<IpAddr> = match own.dns.is_empty() {
         true => daemon.dns.clone(),
-        false => own.dns.iter().filter_map(|s| s.trim().parse().ok()).collect(),
+        false => own
+            .dns
+            .iter()
+            .filter_map(|s| s.trim().parse().ok())
+            .collect(),
     };
     Conf {
         servers: servers

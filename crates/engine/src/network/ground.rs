@@ -245,7 +245,10 @@ impl Ground {
             self.remove_bridge_of(&network.record());
         }
         if let Err(error) = link::remove_link(&self.names.out) {
-            tracing::warn!(error = fault::chain(&error), "the pair for published ports stays");
+            tracing::warn!(
+                error = fault::chain(&error),
+                "the pair for published ports stays"
+            );
         }
     }
 
@@ -290,7 +293,10 @@ impl Ground {
         };
         let firewall = Firewall::open(self.instance(), self.policy, admission)?;
         let healer = firewall.watch().map_err(|error| {
-            tracing::warn!(error = fault::chain(&error), "what others change in our rules stays changed");
+            tracing::warn!(
+                error = fault::chain(&error),
+                "what others change in our rules stays changed"
+            );
         });
         *slot = Some(Rules {
             firewall: firewall.clone(),
@@ -408,7 +414,10 @@ mod tests {
     #[test]
     fn daemons_on_other_roots_have_other_names_and_links_names_fit() {
         let own = Names::of(Path::new(DEFAULT_ROOT));
-        assert_eq!((own.table.as_str(), own.bridge.as_str()), ("estiva", "estiva0"));
+        assert_eq!(
+            (own.table.as_str(), own.bridge.as_str()),
+            ("estiva", "estiva0")
+        );
         let [one, two] = ["/a", "/b"].map(|root| Names::of(Path::new(root)));
         assert_ne!(one, two);
         for name in [one.bridge, one.out, one.inside] {

@@ -78,7 +78,10 @@ mod tests {
         let left = without(&joined, &own);
         assert!(!left.contains("10.5.0.9"));
         assert!(left.contains("1.2.3.4 mine\n10.6.0.2\tc1\n"));
-        assert_eq!(without("10.5.0.9\tc1 changed\n", &own), "10.5.0.9\tc1 changed\n");
+        assert_eq!(
+            without("10.5.0.9\tc1 changed\n", &own),
+            "10.5.0.9\tc1 changed\n"
+        );
     }
 
     #[test]

@@ -65,7 +65,10 @@ fn resolve(shared: &Shared, record: &Record) -> Result<Vec<Linked>> {
         let (target, alias) = split(link);
         let view = shared.containers.require(target)?.view();
         let name = view.record.name.clone();
-        let runs = matches!(view.record.state, State::Running { .. } | State::Paused { .. });
+        let runs = matches!(
+            view.record.state,
+            State::Running { .. } | State::Paused { .. }
+        );
         if !runs {
             return Err(Error::Conflict(format!(
                 "Cannot link to a non running container: /{name} AS /{}/{alias}",
@@ -115,10 +118,21 @@ fn names(alias: &str, target: &Record) -> String {
 /// The variables of a container's programs.
 pub(crate) fn env(shared: &Shared, record: &Record) -> Result<Vec<String>> {
     let mut env = Vec::new();
-    for Linked { alias, view, address } in resolve(shared, record)? {
+    for Linked {
+        alias,
+        view,
+        address,
+    } in resolve(shared, record)?
+    {
         let target = &view.record;
         let ports = published::all(&target.config, &target.host);
-        env.extend(variables(&alias, &record.name, address, &ports, &target.config.env));
+        env.extend(variables(
+            &alias,
+            &record.name,
+            address,
+            &ports,
+            &target.config.env,
+        ));
     }
     Ok(env)
 }

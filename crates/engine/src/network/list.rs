@@ -41,10 +41,10 @@ pub(crate) fn view(shared: &Shared, network: &Network) -> NetworkView {
         .into_iter()
         .filter_map(|(container, live)| {
             let endpoint = live.endpoints.get(&record.name)?.clone();
-            let name = shared
-                .containers
-                .require(&container)
-                .map_or_else(|_| String::new(), |handle| handle.view().record.name.clone());
+            let name = shared.containers.require(&container).map_or_else(
+                |_| String::new(),
+                |handle| handle.view().record.name.clone(),
+            );
             Some(Member {
                 container,
                 name,
@@ -62,7 +62,10 @@ pub(crate) fn view(shared: &Shared, network: &Network) -> NetworkView {
 pub(crate) fn list(shared: &Shared, filters: &ids::Filters) -> Result<Vec<Arc<Network>>> {
     let invalid = |e: ids::Error| Error::Invalid(e.to_string());
     filters.require_known(&FILTERS).map_err(invalid)?;
-    if let Some(wrong) = filters.get("type").find(|t| !["builtin", "custom"].contains(t)) {
+    if let Some(wrong) = filters
+        .get("type")
+        .find(|t| !["builtin", "custom"].contains(t))
+    {
         return Err(Error::Invalid(format!("invalid filter: 'type'='{wrong}'")));
     }
     let dangling = match filters.contains("dangling") {
@@ -85,7 +88,11 @@ pub(crate) fn list(shared: &Shared, filters: &ids::Filters) -> Result<Vec<Arc<Ne
 }
 
 fn passes(record: &Record, filters: &ids::Filters) -> bool {
-    let kind = if record.is_predefined() { "builtin" } else { "custom" };
+    let kind = if record.is_predefined() {
+        "builtin"
+    } else {
+        "custom"
+    };
     filters.matches_any("id", |part| record.id.contains(part))
         && filters.matches_any("name", |part| record.name.contains(part))
         && filters.matches("driver", record.driver.name())

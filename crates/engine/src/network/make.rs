@@ -7,11 +7,11 @@ use api::network::NetworkCreateRequest;
 use network::link;
 
 use super::ground::Ground;
+use super::options::MacvlanOptions;
 use super::ranges;
 use super::record::{self, Driver, Record, VERSION};
 use super::registry::Network;
 use super::request::{self, Asked};
-use super::options::MacvlanOptions;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 
@@ -19,7 +19,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// The name or a range is taken; options that mean nothing; a step that the kernel refuses. Nothing is left then.
-pub(crate) fn create(shared: &Shared, mut new: NetworkCreateRequest) -> Result<(Arc<Network>, String)> {
+pub(crate) fn create(
+    shared: &Shared,
+    mut new: NetworkCreateRequest,
+) -> Result<(Arc<Network>, String)> {
     let networks = &shared.networks;
     let registry = &networks.registry;
     let config_from = take_configuration(shared, &mut new)?;
@@ -41,7 +44,12 @@ pub(crate) fn create(shared: &Shared, mut new: NetworkCreateRequest) -> Result<(
     let mut record = fresh(shared, new, &asked, config_from)?;
     if !record.config_only {
         require_own_bridge(shared, &record)?;
-        record = ranges::settled(&record, &link::host_ranges()?, &registry.subnets(), registry.choice())?;
+        record = ranges::settled(
+            &record,
+            &link::host_ranges()?,
+            &registry.subnets(),
+            registry.choice(),
+        )?;
     }
     record.write(registry.folder())?;
     let network = registry.insert(record.clone())?;
@@ -68,7 +76,11 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
             record.name
         )));
     }
-    if let Some(user) = registry.all().iter().find(|n| n.record().config_from == record.name) {
+    if let Some(user) = registry
+        .all()
+        .iter()
+        .find(|n| n.record().config_from == record.name)
+    {
         return Err(Error::Denied(format!(
             "configuration network {:?} is in use by network {}",
             record.name,
@@ -97,7 +109,11 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
 }
 
 /// Who is in a network, in words.
-fn endpoints(shared: &Shared, record: &Record, members: impl IntoIterator<Item = String>) -> String {
+fn endpoints(
+    shared: &Shared,
+    record: &Record,
+    members: impl IntoIterator<Item = String>,
+) -> String {
     let words: Vec<String> = members
         .into_iter()
         .map(|id| {
@@ -105,10 +121,11 @@ fn endpoints(shared: &Shared, record: &Record, members: impl IntoIterator<Item =
                 .containers
                 .require(&id)
                 .map_or_else(|_| id.clone(), |handle| handle.view().record.name.clone());
-            let endpoint = shared
-                .networks
-                .live(&id)
-                .and_then(|live| live.endpoints.get(&record.name).map(|e| e.endpoint_id[..12].to_owned()));
+            let endpoint = shared.networks.live(&id).and_then(|live| {
+                live.endpoints
+                    .get(&record.name)
+                    .map(|e| e.endpoint_id[..12].to_owned())
+            });
             format!("name:{name:?} id:{:?}", endpoint.unwrap_or_default())
         })
         .collect();
@@ -146,7 +163,11 @@ fn take_configuration(shared: &Shared, new: &mut NetworkCreateRequest) -> Result
             source.name
         )));
     }
-    let has_own = new.ipam.as_ref().is_some_and(|ipam| !ipam.config.is_empty()) || !new.options.is_empty();
+    let has_own = new
+        .ipam
+        .as_ref()
+        .is_some_and(|ipam| !ipam.config.is_empty())
+        || !new.options.is_empty();
     if has_own {
         return Err(Error::Invalid(
             "user defined network options are not supported if the network is created from a config-only network".into(),
@@ -156,7 +177,9 @@ fn take_configuration(shared: &Shared, new: &mut NetworkCreateRequest) -> Result
     new.internal = source.internal;
     new.enable_ipv6 = Some(source.ipv6);
     for (key, value) in &source.labels {
-        new.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        new.labels
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
     }
     let config = source
         .pools
@@ -200,7 +223,7 @@ fn fresh(
         config_from,
         options: new.options,
         labels: new.labels,
-        ipam_options: new.ipam.map(|ipam| ipam.options),
+        ipam_options: new.ipam.and_then(|ipam| ipam.options),
         pools,
     })
 }

@@ -77,7 +77,9 @@ impl BridgeOptions {
                     link_name(&format!("{value}0")).map_err(bad)?;
                     read.prefix.clone_from(value);
                 }
-                _ if GATEWAY_MODES.contains(&key.as_str()) && !["", "nat"].contains(&value.as_str()) => {
+                _ if GATEWAY_MODES.contains(&key.as_str())
+                    && !["", "nat"].contains(&value.as_str()) =>
+                {
                     return Err(Error::Unimplemented(format!(
                         "{key}={value} is not built: nat is the only mode"
                     )));
@@ -110,11 +112,17 @@ impl MacvlanOptions {
             .get("parent")
             .filter(|p| !p.is_empty())
             .ok_or_else(|| {
-                Error::Invalid("macvlan needs a link of the host to stand on: -o parent=LINK".into())
+                Error::Invalid(
+                    "macvlan needs a link of the host to stand on: -o parent=LINK".into(),
+                )
             })?;
         link_name(parent)
             .map_err(|why| Error::Invalid(format!("invalid parent {parent:?}: {why}")))?;
-        let mode = match options.get("macvlan_mode").or_else(|| options.get("mode")).map(String::as_str) {
+        let mode = match options
+            .get("macvlan_mode")
+            .or_else(|| options.get("mode"))
+            .map(String::as_str)
+        {
             None | Some("" | "bridge") => MacvlanMode::Bridge,
             Some("private") => MacvlanMode::Private,
             Some("vepa") => MacvlanMode::Vepa,

@@ -28,7 +28,10 @@ pub(crate) fn records(
     has_ipv6: bool,
     now: i64,
 ) -> Vec<Record> {
-    let mut all = vec![plain("host", Driver::Host, now), plain("none", Driver::Null, now)];
+    let mut all = vec![
+        plain("host", Driver::Host, now),
+        plain("none", Driver::Null, now),
+    ];
     if options.bridge == DefaultBridge::None {
         return all;
     }
@@ -79,10 +82,22 @@ fn bridge_options(options: &NetworkOptions, name: &str) -> BTreeMap<String, Stri
         .host_ip
         .unwrap_or_else(|| IpAddr::from([0, 0, 0, 0]));
     let mut all: BTreeMap<String, String> = [
-        ("com.docker.network.bridge.default_bridge", "true".to_owned()),
-        ("com.docker.network.bridge.enable_icc", options.icc.to_string()),
-        ("com.docker.network.bridge.enable_ip_masquerade", options.masquerade.to_string()),
-        ("com.docker.network.bridge.host_binding_ipv4", binding.to_string()),
+        (
+            "com.docker.network.bridge.default_bridge",
+            "true".to_owned(),
+        ),
+        (
+            "com.docker.network.bridge.enable_icc",
+            options.icc.to_string(),
+        ),
+        (
+            "com.docker.network.bridge.enable_ip_masquerade",
+            options.masquerade.to_string(),
+        ),
+        (
+            "com.docker.network.bridge.host_binding_ipv4",
+            binding.to_string(),
+        ),
         ("com.docker.network.bridge.name", name.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))

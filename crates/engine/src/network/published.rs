@@ -116,7 +116,11 @@ mod tests {
 
     use super::*;
 
-    fn asked(ports: &[(&str, &[(&str, &str)])], exposed: &[&str], all: bool) -> (ContainerConfig, HostConfig) {
+    fn asked(
+        ports: &[(&str, &[(&str, &str)])],
+        exposed: &[&str],
+        all: bool,
+    ) -> (ContainerConfig, HostConfig) {
         let binding = |(ip, port): &(&str, &str)| PortBinding {
             host_ip: (*ip).into(),
             host_port: (*port).into(),
@@ -152,7 +156,14 @@ mod tests {
         let found: Vec<_> = wishes(&config, &host)
             .expect("valid")
             .into_iter()
-            .map(|w| (w.port, w.protocol.to_string(), w.host.map(|h| h.to_string()), w.ports))
+            .map(|w| {
+                (
+                    w.port,
+                    w.protocol.to_string(),
+                    w.host.map(|h| h.to_string()),
+                    w.ports,
+                )
+            })
             .collect();
         let own = |text: &str| text.to_owned();
         assert_eq!(

@@ -44,7 +44,11 @@ pub(crate) fn settled(
     for pool in &record.pools {
         if pool.is_asked {
             // A macvlan network is to be in the network that its parent is in.
-            let host = if record.driver == Driver::Macvlan { &[] } else { host };
+            let host = if record.driver == Driver::Macvlan {
+                &[]
+            } else {
+                host
+            };
             require_free(&pool.subnet, host, ours)?;
         } else if ipam::conflicts(&pool.subnet, &taken).is_some() {
             tracing::info!(network = record.name, subnet = %pool.subnet, "in use elsewhere by now: another one is chosen");
@@ -195,7 +199,10 @@ mod tests {
         let settled = settled(&record, &host, &[], &choice(&[])).expect("free");
         assert_eq!(
             shown(&settled),
-            ["172.19.0.0/16 172.19.0.1", "fd12:3456:789a::/64 fd12:3456:789a::1"]
+            [
+                "172.19.0.0/16 172.19.0.1",
+                "fd12:3456:789a::/64 fd12:3456:789a::1"
+            ]
         );
         assert!(is_complete(&settled));
     }
@@ -205,7 +212,10 @@ mod tests {
         let mut record = record("n");
         let host = subnets(&["10.1.0.0/16", "10.1.0.0/24"]);
         let refused = settled(&record, &host, &[], &choice(&[])).expect_err("in use");
-        assert!(refused.to_string().ends_with("this host has 10.1.0.0/24"), "{refused}");
+        assert!(
+            refused.to_string().ends_with("this host has 10.1.0.0/24"),
+            "{refused}"
+        );
         record.pools[0].is_asked = false;
         let moved = settled(&record, &host, &[], &choice(&[])).expect("free");
         assert_eq!(shown(&moved), ["172.18.0.0/16 172.18.0.1"]);
@@ -237,7 +247,12 @@ mod tests {
 
     #[test]
     fn a_foreign_bridge_has_the_ranges_of_its_addresses() {
-        let addresses = [("fe80::1", 64), ("10.7.0.9", 24), ("10.8.0.1", 24), ("fd00::9", 64)];
+        let addresses = [
+            ("fe80::1", 64),
+            ("10.7.0.9", 24),
+            ("10.8.0.1", 24),
+            ("fd00::9", 64),
+        ];
         let addresses = addresses.map(|(ip, n)| (ip.parse().expect("an address"), n));
         let found: Vec<_> = of_addresses(&addresses)
             .iter()

@@ -132,7 +132,7 @@ impl Record {
 
 /// The names that Docker keeps for itself.
 #[must_use]
-pub fn is_predefined(name: &str) -> bool {
+pub(super) fn is_predefined(name: &str) -> bool {
     matches!(name, "bridge" | "host" | "none" | "default")
 }
 

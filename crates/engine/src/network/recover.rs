@@ -74,7 +74,11 @@ pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     networks.ground.remove_unused_bridges(&networks.registry);
     for (id, live) in &all {
         if let Err(error) = resolver(shared, id, live, runtime) {
-            tracing::error!(container = id, error = fault::chain(&error), "it has no resolver");
+            tracing::error!(
+                container = id,
+                error = fault::chain(&error),
+                "it has no resolver"
+            );
         }
     }
 }

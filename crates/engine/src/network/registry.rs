@@ -134,7 +134,11 @@ impl Registry {
     /// The network of exactly this name.
     pub(crate) fn named(&self, name: &str) -> Option<Arc<Network>> {
         let table = self.read();
-        table.names.get(name).and_then(|id| table.by_id.get(id)).cloned()
+        table
+            .names
+            .get(name)
+            .and_then(|id| table.by_id.get(id))
+            .cloned()
     }
 
     /// The network that `target` means: a full id, a name, or the beginning of one id, in this order.
@@ -179,7 +183,11 @@ impl Registry {
             .iter()
             .flat_map(|network| {
                 let record = network.record();
-                record.pools.iter().map(|pool| pool.subnet).collect::<Vec<_>>()
+                record
+                    .pools
+                    .iter()
+                    .map(|pool| pool.subnet)
+                    .collect::<Vec<_>>()
             })
             .collect()
     }
@@ -242,7 +250,10 @@ impl Network {
         let record = self.record();
         let mut given = self.given();
         if given.is_gone {
-            return Err(Error::NotFound(format!("network {} not found", record.name)));
+            return Err(Error::NotFound(format!(
+                "network {} not found",
+                record.name
+            )));
         }
         let mut lease = Lease::default();
         let asked4 = asked4.map(IpAddr::from);
@@ -411,13 +422,21 @@ mod tests {
         let taken = network.join("c", asked, None).expect_err("taken");
         assert_eq!(taken.to_string(), "Address already in use");
         let no_v6 = network.join("c", None, "fd00::2".parse().ok());
-        assert!(no_v6.expect_err("no IPv6").to_string().contains("IPv6 is not enabled"));
+        assert!(
+            no_v6
+                .expect_err("no IPv6")
+                .to_string()
+                .contains("IPv6 is not enabled")
+        );
         assert_eq!(network.members().len(), 2);
         assert!(network.close().is_err());
         network.leave("a", &first);
         network.leave("a", &first);
         network.leave("b", &second);
-        assert_eq!(ip(&network.join("d", None, None).expect("free")), "10.1.0.2");
+        assert_eq!(
+            ip(&network.join("d", None, None).expect("free")),
+            "10.1.0.2"
+        );
         network.leave("d", &first);
         assert!(network.close().is_ok());
         assert!(network.join("e", None, None).is_err(), "it is gone");

@@ -292,10 +292,7 @@ mod tests {
         new.enable_ipv6 = Some(false);
         assert!(check(&new, true).is_ok_and(|asked| !asked.ipv6));
         new.enable_ipv4 = Some(false);
-        assert_eq!(
-            refused(&new),
-            "IPv4 or IPv6 must be enabled for a network"
-        );
+        assert_eq!(refused(&new), "IPv4 or IPv6 must be enabled for a network");
         let v6 = with(IpamPool {
             subnet: "fd01::/64".into(),
             ..IpamPool::default()

@@ -91,7 +91,9 @@ pub(crate) fn settle(
             ..EndpointSettings::default()
         };
         // The same network by its name and by its id is one.
-        networking.endpoints_config.insert(record.name.clone(), wish);
+        networking
+            .endpoints_config
+            .insert(record.name.clone(), wish);
     }
     if !reasons.is_empty() {
         return Err(Error::Invalid(reasons.join("\n")));
@@ -138,14 +140,26 @@ fn borrowed(
     let dns = !host.dns.is_empty() || !host.dns_search.is_empty() || !host.dns_options.is_empty();
     let publishes = !host.port_bindings.is_empty() || host.publish_all_ports;
     let mac = !config.mac_address.is_empty()
-        || networking.endpoints_config.values().any(|e| !e.mac_address.is_empty());
+        || networking
+            .endpoints_config
+            .values()
+            .any(|e| !e.mac_address.is_empty());
     let refusals = [
-        (!host.links.is_empty(), "container type network can't be used with links. This would result in undefined behavior"),
+        (
+            !host.links.is_empty(),
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
         (!config.hostname.is_empty(), "hostname and the network mode"),
         (dns, "dns and the network mode"),
-        (!host.extra_hosts.is_empty(), "custom host-to-IP mapping and the network mode"),
+        (
+            !host.extra_hosts.is_empty(),
+            "custom host-to-IP mapping and the network mode",
+        ),
         (mac, "mac-address and the network mode"),
-        (publishes, "port publishing and the container type network mode"),
+        (
+            publishes,
+            "port publishing and the container type network mode",
+        ),
         (exposes, "port exposing and the container type network mode"),
     ];
     if let Some((_, what)) = refusals.iter().find(|(is_asked, _)| *is_asked) {
@@ -164,10 +178,15 @@ pub(crate) fn check_endpoint(
     let ipam = wish.ipam_config.clone().unwrap_or_default();
     if !record.is_user_defined() {
         if !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty() {
-            reasons.push("user specified IP address is supported on user defined networks only".to_owned());
+            reasons.push(
+                "user specified IP address is supported on user defined networks only".to_owned(),
+            );
         }
         if !wish.aliases.is_empty() {
-            reasons.push("network-scoped alias is supported only for containers in user defined networks".to_owned());
+            reasons.push(
+                "network-scoped alias is supported only for containers in user defined networks"
+                    .to_owned(),
+            );
         }
     }
     if !wish.mac_address.is_empty() && Mac::parse(&wish.mac_address).is_none() {
@@ -191,7 +210,11 @@ pub(crate) fn check_endpoint(
     match reasons.as_slice() {
         [] => Ok(()),
         [one] => Err(one.clone()),
-        many => Err(many.iter().map(|r| format!("* {r}")).collect::<Vec<_>>().join("\n")),
+        many => Err(many
+            .iter()
+            .map(|r| format!("* {r}"))
+            .collect::<Vec<_>>()
+            .join("\n")),
     }
 }
 
@@ -255,7 +278,10 @@ pub(crate) fn joins(registry: &Registry, record: &Record) -> Result<Vec<Join>> {
 /// The addresses that an endpoint asks for; they were checked before.
 pub(crate) fn asked_addresses(wish: &EndpointSettings) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
     let ipam: EndpointIpam = wish.ipam_config.clone().unwrap_or_default();
-    (ipam.ipv4_address.parse().ok(), ipam.ipv6_address.parse().ok())
+    (
+        ipam.ipv4_address.parse().ok(),
+        ipam.ipv6_address.parse().ok(),
+    )
 }
 
 /// Every name that leads to a container in a user-defined network: its name, aliases, the beginning of its id, its host

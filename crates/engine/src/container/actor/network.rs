@@ -1,5 +1,6 @@
 //! Joining and leaving networks, at any time of a container's life.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,20 @@ impl Actor {
         }
     }
 
+    /// Its program runs, or has ended: the events of its networks. A running program keeps its namespace by itself.
+    pub(super) fn tell_networks(&self, action: &str) {
+        let networks = &self.shared.networks;
+        if let Some(held) = networks.held().get_mut(&self.record.id) {
+            held.namespace = None;
+        }
+        let live = networks.live(&self.record.id).unwrap_or_default();
+        for name in live.endpoints.keys() {
+            if let Some(network) = networks.registry.named(name) {
+                connect::tell_of(&self.shared, action, &network, &self.record.id);
+            }
+        }
+    }
+
     async fn tell_shim(&self, changes: Changes) -> Result<()> {
         for request in changes.unpublish {
             self.send(&request, None).await?;
@@ -124,8 +139,7 @@ impl Actor {
         Ok(())
     }
 
-    async fn send(&self, request: &Request, socket: Option<&std::os::fd::OwnedFd>) -> Result<()> {
-        use std::os::fd::AsFd;
+    async fn send(&self, request: &Request, socket: Option<&OwnedFd>) -> Result<()> {
         let Some(shim) = &self.shim else {
             return Ok(());
         };

@@ -25,7 +25,9 @@ use crate::message::{Attributes, Message, Messages, View, Writer, flags};
 pub use crate::error::Error;
 
 /// The kernel writes dumps in pieces of at most this, unless a single message is longer.
-const BUFFER: usize = 32 * 1024;
+const DUMP_BUFFER: usize = 32 * 1024;
+/// Room for an acknowledgement or one link.
+const BUFFER: usize = 4 * 1024;
 /// How often a dump is begun again because the table changed under it.
 const DUMP_ATTEMPTS: u32 = 24;
 /// What the kernel takes in one send without being asked for more (`net.core.wmem_default` may be less).
@@ -120,8 +122,8 @@ impl Socket {
                 Ok(Some(length)) => length,
                 // Nothing more will come: the whole batch was refused at its head, or answers were dropped.
                 Ok(None) => return Err(refusal.unwrap_or(Error::Lost)),
-                // Read on all the same: a full queue would go on dropping answers.
-                Err(Error::Lost) => continue,
+                // Read on all the same: a full queue would go on dropping answers. Too long is no acknowledgement.
+                Err(Error::Lost | Error::Truncated) => continue,
                 Err(error) => return Err(error),
             };
             for view in Messages::new(&state.buffer[..length]) {
@@ -151,9 +153,19 @@ impl Socket {
     /// [`Error::Refused`], for instance with ENOENT or ENODEV when the thing is not there.
     pub fn ask(&self, request: Writer) -> Result<Message, Error> {
         let mut state = self.lock();
+        loop {
+            match self.ask_once(&mut state, request.clone()) {
+                // The buffer has grown.
+                Err(Error::Truncated) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    fn ask_once(&self, state: &mut State, request: Writer) -> Result<Message, Error> {
         let sequence = state.reserve(1);
         self.send_one(request, 0, sequence)?;
-        while let Some(length) = self.read(&mut state)? {
+        while let Some(length) = self.read(state)? {
             for view in Messages::new(&state.buffer[..length]) {
                 if view.sequence != sequence {
                     continue;
@@ -174,6 +186,7 @@ impl Socket {
     /// [`Error::Refused`]; [`Error::Unstable`] when it never held still.
     pub fn dump(&self, request: Writer) -> Result<Vec<Message>, Error> {
         let mut state = self.lock();
+        state.make_room(DUMP_BUFFER);
         for attempt in 0..DUMP_ATTEMPTS {
             if attempt > 3 {
                 std::thread::sleep(Duration::from_micros(200) * attempt);
@@ -239,6 +252,7 @@ impl Socket {
     /// # Errors
     /// [`Error::Join`].
     pub fn join(&self, group: u32) -> Result<(), Error> {
+        self.lock().make_room(DUMP_BUFFER);
         sys::netlink::join_group(&self.fd, group).map_err(|source| Error::Join { group, source })
     }
 
@@ -313,7 +327,7 @@ impl Socket {
 
     /// The next datagram of the kernel, if one is there: its length in the buffer.
     fn read(&self, state: &mut State) -> Result<Option<usize>, Error> {
-        state.buffer.resize(state.buffer.len().max(BUFFER), 0);
+        state.make_room(BUFFER);
         loop {
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             match recvfrom(&self.fd, &mut state.buffer[..], flags) {
@@ -325,7 +339,7 @@ impl Socket {
                         continue;
                     }
                     if length > state.buffer.len() {
-                        state.buffer.resize(length.next_power_of_two(), 0);
+                        state.make_room(length.next_power_of_two());
                         return Err(Error::Truncated);
                     }
                     return Ok(Some(length));
@@ -350,6 +364,13 @@ impl AsFd for Socket {
 }
 
 impl State {
+    /// A buffer of at least so many bytes.
+    fn make_room(&mut self, bytes: usize) {
+        if self.buffer.len() < bytes {
+            self.buffer.resize(bytes, 0);
+        }
+    }
+
     /// So many sequence numbers, of which this is the first. Never 0, which is what unasked messages carry.
     fn reserve(&mut self, count: usize) -> u32 {
         let count = u32::try_from(count).expect("a batch is built in memory");

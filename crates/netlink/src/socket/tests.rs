@@ -220,3 +220,78 @@ fn a_send_of_a_megabyte_is_taken() {
         assert!(matches!(error, Error::Refused { index: 0, .. }), "{error}");
     });
 }
+
+#[test]
+fn a_dump_under_churn_is_whole() {
+    alone(|| {
+        let here = std::fs::File::open("/proc/thread-self/ns/net").expect("proc");
+        let socket = Socket::route().expect("socket");
+        let mut batch = Batch::new();
+        for number in 0..60 {
+            batch.push(veth(&format!("s{number}")));
+        }
+        socket.batch(batch).expect("pairs");
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let is_over = || over.load(std::sync::atomic::Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let churn = scope.spawn(|| {
+                let network = sys::namespace::Namespaces::NETWORK;
+                sys::namespace::join(&here, network).expect("joined");
+                let socket = Socket::route().expect("socket");
+                let mut made = 0;
+                while !is_over() {
+                    let mut batch = Batch::new();
+                    batch.push(veth(&format!("c{made}")));
+                    socket.batch(batch).expect("made");
+                    made += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                made
+            });
+            let mut outcomes = [0, 0];
+            for _ in 0..100 {
+                match socket.dump(links()) {
+                    Ok(messages) => {
+                        let mut found = names(&messages);
+                        let count = found.len();
+                        found.sort();
+                        found.dedup();
+                        assert_eq!(found.len(), count, "each once");
+                        let stable = found.iter().filter(|name| name.starts_with('s'));
+                        assert_eq!(stable.count(), 60, "none left out");
+                        outcomes[0] += 1;
+                    }
+                    Err(Error::Unstable) => outcomes[1] += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(churn.join().expect("churned") > 0);
+            assert!(outcomes[0] > 90, "whole and unstable: {outcomes:?}");
+        });
+    });
+}
+
+#[test]
+fn what_others_send_us_is_not_heard() {
+    use rustix::net::{getsockname, sendto};
+
+    alone(|| {
+        let socket = Socket::route().expect("socket");
+        let stranger = Socket::route().expect("socket");
+        let name = getsockname(&socket).expect("bound");
+        let name = SocketAddrNetlink::try_from(name).expect("netlink");
+        // "Message 1 refused: EPERM", and then all is well, for every number that may come.
+        for sequence in 1..40u32 {
+            let mut lie = Writer::new(KIND_ERROR, 0);
+            lie.header(&(-1i32).to_ne_bytes()).header(&[0; 16]);
+            let mut lie = lie.bytes().to_vec();
+            lie[8..12].copy_from_slice(&sequence.to_ne_bytes());
+            sendto(&stranger, &lie, SendFlags::empty(), &name).expect("sent");
+        }
+        let mut batch = Batch::new();
+        batch.push(veth("true"));
+        socket.batch(batch).expect("the kernel says so");
+        assert_eq!(socket.dump(links()).expect("dump").len(), 3);
+    });
+}

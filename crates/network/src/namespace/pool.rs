@@ -3,16 +3,21 @@
 //! ```text
 //! take() ──pop──► ready (at most `size`) ◄──push── refill thread: make, return to the host's namespace, park when full
 //! ```
-//! Nothing is made before the first take, so a daemon without networks pays for nothing.
+//! Nothing is made before the first take, so a daemon without networks pays for nothing. After a take the thread rests a
+//! moment: the container that took is about to start, and making namespaces would be in its way.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use sys::namespace::{Namespaces, join};
 
 use super::{Error, Namespace, STACK_BYTES, current, make_here};
+
+/// How long after a take nothing is made, as long as some stand ready.
+const REST: Duration = Duration::from_millis(8);
 
 /// A few fresh namespaces, refilled by a thread of its own. Dropping it ends the thread and frees what stands ready.
 #[derive(Debug)]
@@ -30,6 +35,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     ready: VecDeque<Namespace>,
+    taken: Option<Instant>,
     is_refilling: bool,
     is_over: bool,
 }
@@ -55,6 +61,7 @@ impl Pool {
         let ready = {
             let mut state = self.shared.lock();
             let ready = state.ready.pop_front();
+            state.taken = Some(Instant::now());
             if !state.is_refilling && self.shared.size > 0 {
                 state.is_refilling = self.start_refilling();
             }
@@ -114,11 +121,12 @@ impl Shared {
         let home = current()?;
         loop {
             let mut state = self.lock();
-            while !state.is_over && state.ready.len() >= self.size {
+            while let Some(wait) = state.wait(self.size) {
                 state = self
                     .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                    .wait_timeout(state, wait)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
             }
             if state.is_over {
                 return Ok(());
@@ -135,6 +143,20 @@ impl Shared {
                 self.changed.notify_all();
             }
         }
+    }
+}
+
+impl State {
+    /// How long to do nothing, unless something happens; `None`: make one now, or end.
+    fn wait(&self, size: usize) -> Option<Duration> {
+        if self.is_over || self.ready.is_empty() {
+            return None;
+        }
+        if self.ready.len() >= size {
+            return Some(Duration::MAX);
+        }
+        let rested = self.taken.map_or(REST, |taken| taken.elapsed());
+        REST.checked_sub(rested).filter(|left| !left.is_zero())
     }
 }
 

@@ -36,7 +36,7 @@ mod resolver;
 mod tables;
 mod words;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::firewall::tables::Tables;
@@ -45,6 +45,8 @@ use crate::subnet::Subnet;
 pub use error::Error;
 pub use heal::Healer;
 pub use resolver::redirect as resolver_redirect;
+
+pub use crate::link::Admission;
 
 /// Names of one daemon, so that several live beside each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,19 +63,6 @@ pub enum Policy {
     HostInput,
     /// Everyone, as with Docker.
     Open,
-}
-
-/// The pair of interfaces through which accepted connections come back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admission {
-    /// The end that packets are sent into.
-    pub out: String,
-    /// The end where they come out.
-    pub inside: String,
-    /// A neighbour behind `out` whose hardware address is that of `inside`.
-    pub next_hop4: Ipv4Addr,
-    /// The same for IPv6, link-local.
-    pub next_hop6: Ipv6Addr,
 }
 
 /// A network of containers on a bridge.

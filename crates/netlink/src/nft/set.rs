@@ -99,6 +99,9 @@ impl Set {
                 .be32(7, length(&self.data));
         }
         message.be32(10, id);
+        if let [only] = self.key[..] {
+            message.bytes_of(13, &byte_order(only));
+        }
         if self.has_both_ends() {
             // NFTA_SET_DESC, NFTA_SET_DESC_CONCAT: the fields' lengths, by which the kernel chooses its "pipapo" set.
             message.nest(9, |description| {
@@ -112,6 +115,14 @@ impl Set {
             });
         }
     }
+}
+
+/// How libnftables is told in which order to read a key of one value (`NFTNL_UDATA_SET_KEYBYTEORDER`, 4 bytes): 1 the
+/// machine's, as names have it, 2 the network's.
+fn byte_order(one: Type) -> [u8; 6] {
+    let order: u32 = if one == Type::Interface { 1 } else { 2 };
+    let [a, b, c, d] = order.to_ne_bytes();
+    [0, 4, a, b, c, d]
 }
 
 /// libnftables puts types of one value side by side in 6 bits each.

@@ -149,7 +149,7 @@ fn assigned(address: IpAddr) -> Placed {
     )
 }
 
-/// A port is in two sets: one says that it leads somewhere, the other whereto.
+/// A port is in three sets: that it leads somewhere, whereto, and for whom it leads back.
 pub(super) fn of_port(port: &Port) -> Vec<Placed> {
     let family = family_of(port.target.ip());
     let target = Key::new()
@@ -167,8 +167,11 @@ pub(super) fn of_port(port: &Port) -> Vec<Placed> {
         ),
         _ => (routed::PUBLISHED, routed::PORTS, Key::new()),
     };
-    let key = key.protocol(port.proto.number()).port(port.host_port);
+    let numbered = |key: Key| key.protocol(port.proto.number()).port(port.host_port);
+    let itself = numbered(Key::new().address(port.target.ip()));
+    let key = numbered(key);
     vec![
+        placed(family, routed::TO_ITSELF, Element::one(itself)),
         placed(family, published, Element::one(key.clone())),
         placed(family, ports, Element::leading_to(key, target)),
     ]
@@ -207,12 +210,17 @@ mod tests {
 
     #[test]
     fn a_port_goes_where_its_host_address_says() {
-        let wildcard = [(Family::Ip, routed::PUBLISHED), (Family::Ip, routed::PORTS)];
+        let wildcard = [
+            (Family::Ip, routed::TO_ITSELF),
+            (Family::Ip, routed::PUBLISHED),
+            (Family::Ip, routed::PORTS),
+        ];
         assert_eq!(sets_of(None, "172.17.0.2:80"), wildcard);
         assert_eq!(sets_of(Some("0.0.0.0"), "172.17.0.2:80"), wildcard);
         assert_eq!(
             sets_of(Some("10.0.0.1"), "172.17.0.2:80"),
             [
+                (Family::Ip, routed::TO_ITSELF),
                 (Family::Ip, routed::PUBLISHED_AT),
                 (Family::Ip, routed::PORTS_AT)
             ]
@@ -220,6 +228,7 @@ mod tests {
         assert_eq!(
             sets_of(Some("::"), "[fd00::2]:80"),
             [
+                (Family::Ip6, routed::TO_ITSELF),
                 (Family::Ip6, routed::PUBLISHED),
                 (Family::Ip6, routed::PORTS)
             ]

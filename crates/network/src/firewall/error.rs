@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::namespace;
+
 /// A failure to put a rule, a set or a table in its place.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -70,7 +72,7 @@ pub enum Error {
     #[error("enter a container's network namespace")]
     Enter {
         /// Why.
-        source: io::Error,
+        source: namespace::Error,
     },
     /// A container's resolver cannot be reached at its port 53.
     #[error("lead port 53 in a container's network to its resolver")]
@@ -97,7 +99,8 @@ impl Error {
                 fault::Kind::NotFound | fault::Kind::Conflict => fault::Kind::Internal,
                 other => other,
             },
-            Self::Thread { .. } | Self::Enter { .. } => fault::Kind::Internal,
+            Self::Enter { source } => source.kind(),
+            Self::Thread { .. } => fault::Kind::Internal,
         }
     }
 }

@@ -35,6 +35,15 @@ pub(super) struct Ground<'a> {
     pub(super) policy: Policy,
     /// The admission pair with the number of its outer end; there where the policy needs it.
     pub(super) admission: Option<(&'a Admission, u32)>,
+    /// Of which families bridged frames are shown to the tables of routed packets.
+    pub(super) shown: Shown,
+}
+
+/// Whether br_netfilter has bridged frames pass the tables of their family too, as hosts with Docker or Kubernetes do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Shown {
+    pub(super) v4: bool,
+    pub(super) v6: bool,
 }
 
 /// All sets that a table of this family has.
@@ -85,7 +94,7 @@ pub(super) fn rule_counts(ground: &Ground<'_>, family: Family) -> Vec<(String, u
 
 fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     match family {
-        Family::Bridge => bridged::chains(),
+        Family::Bridge => bridged::chains(ground.shown),
         _ => routed::chains(ground, family),
     }
 }

@@ -6,10 +6,10 @@ use std::os::fd::BorrowedFd;
 
 use netlink::nft::{Base, Chain, ChainKind, Change, Family, Hook, Policy, Rule, commit};
 use netlink::socket::Socket;
-use sys::namespace::Namespaces;
 
 use crate::firewall::error::Error;
 use crate::firewall::words::{DESTINATION_PORT, destination_of, is, rule, translate_to, transport};
+use crate::namespace::within;
 
 /// Where containers look for names.
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
@@ -24,22 +24,10 @@ const UDP: u8 = 17;
 /// # Errors
 /// [`Error::Enter`] or [`Error::Resolver`]; nothing has changed then.
 pub fn redirect(namespace: BorrowedFd<'_>, udp: u16, tcp: u16) -> Result<(), Error> {
-    let socket = socket_in(namespace)?;
+    let socket = within(namespace, Socket::netfilter)
+        .map_err(|source| Error::Enter { source })?
+        .map_err(|source| Error::Resolver { source })?;
     commit(&socket, &plan(udp, tcp)).map_err(|source| Error::Resolver { source })
-}
-
-/// A socket that speaks to that namespace's nf_tables, whoever uses it.
-fn socket_in(namespace: BorrowedFd<'_>) -> Result<Socket, Error> {
-    std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                sys::namespace::join(namespace, Namespaces::NETWORK)
-                    .map_err(|source| Error::Enter { source })?;
-                Socket::netfilter().map_err(|source| Error::Resolver { source })
-            })
-            .join()
-            .expect("the thread only makes two calls")
-    })
 }
 
 fn plan(udp: u16, tcp: u16) -> Vec<Change> {

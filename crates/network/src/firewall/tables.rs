@@ -12,11 +12,15 @@ use crate::firewall::desired::{Desired, Difference, Owner, Taken};
 use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
 use crate::firewall::foreign::{Way, make_way};
-use crate::firewall::plan::{self, Ground};
+use crate::firewall::plan::{self, Ground, Shown};
 use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port, Protocol};
 
 /// There when the host has IPv6.
 const IPV6: &str = "/proc/self/net/if_inet6";
+
+/// Whether bridged frames are shown to ip tables; not there without br_netfilter.
+const SHOWS_IPV4: &str = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+const SHOWS_IPV6: &str = "/proc/sys/net/bridge/bridge-nf-call-ip6tables";
 
 /// Shared by the daemon's threads and the one that heals.
 #[derive(Debug)]
@@ -265,6 +269,10 @@ impl Tables {
             table: &self.table,
             policy: self.policy,
             admission: self.admission.as_ref().zip(device),
+            shown: Shown {
+                v4: is_on(SHOWS_IPV4),
+                v6: is_on(SHOWS_IPV6),
+            },
         }
     }
 
@@ -314,6 +322,10 @@ impl Tables {
         // A panic between two maps' changes leaves at worst an element too many in memory; going on is better.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_on(switch: &str) -> bool {
+    std::fs::read(switch).is_ok_and(|text| text.starts_with(b"1"))
 }
 
 fn want_network(desired: &mut Desired, network: &Net) -> (Difference, Vec<Placed>) {

@@ -133,6 +133,14 @@ pub(super) fn is(what: Payload, value: &[u8]) -> Phrase {
     ]
 }
 
+/// These bytes of the packet are not this constant.
+pub(super) fn is_not(what: Payload, value: &[u8]) -> Phrase {
+    vec![
+        Expression::Payload(what, FIRST),
+        Expression::Unequal(FIRST, value.to_vec()),
+    ]
+}
+
 /// The interface it came in by and these bytes of the packet are no pair in the set.
 pub(super) fn is_not_owned(what: Payload, owners: &str) -> Phrase {
     vec![
@@ -274,6 +282,14 @@ fn port_key(at: Slot) -> Phrase {
 fn port_key_at(family: Family) -> Phrase {
     let mut words = vec![Expression::Payload(destination_of(family), FIRST)];
     words.extend(port_key(behind_address(family)));
+    words
+}
+
+/// Source, protocol and destination port are in the set.
+pub(super) fn source_port_in(family: Family, set: &str) -> Phrase {
+    let mut words = vec![Expression::Payload(source_of(family), FIRST)];
+    words.extend(port_key(behind_address(family)));
+    words.push(Expression::In(set.into(), FIRST));
     words
 }
 

@@ -79,7 +79,8 @@ fn make(socket: &Socket, out: &str, inside: &str) -> Result<(Link, Link), Error>
     let end = |name, mac| New {
         name,
         mac: Some(mac),
-        mtu: None,
+        // What comes here was put together from fragments, and must not be too long for a pair of wires in memory.
+        mtu: Some(65_535),
         namespace: None,
     };
     let mut plan = Plan::default();
@@ -130,6 +131,7 @@ fn settle(socket: &Socket, (out, inside): &(Link, Link)) -> Result<Admission, Er
             address::add(out.index, ip, prefix),
         );
     }
+    plan_inner_address(socket, &mut plan, inside, own4)?;
     let mac = inside.mac.unwrap_or_default();
     for ip in next {
         plan.add(
@@ -144,6 +146,29 @@ fn settle(socket: &Socket, (out, inside): &(Link, Link)) -> Result<Admission, Er
         next_hop4: next4,
         next_hop6: NEXT6,
     })
+}
+
+/// Any IPv4 address will do: on a link that has none, the kernel's loose reverse path check fails whatever the routes say.
+fn plan_inner_address(
+    socket: &Socket,
+    plan: &mut Plan,
+    inside: &Link,
+    own: Ipv4Addr,
+) -> Result<(), Error> {
+    let present = address::list(socket).map_err(|source| Error::Read {
+        what: "addresses",
+        source,
+    })?;
+    let is_there = present
+        .iter()
+        .any(|one| one.link == inside.index && one.address.is_ipv4());
+    if !is_there {
+        plan.add(
+            Step::Address(inside.name.clone(), own.into(), 32),
+            address::add(inside.index, own.into(), 32),
+        );
+    }
+    Ok(())
 }
 
 fn plan_switches(plan: &mut Plan, out: &Link, inside: &Link, has_ipv6: bool) {

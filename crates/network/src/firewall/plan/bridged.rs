@@ -2,9 +2,9 @@
 
 use netlink::nft::{Family, Hook, Payload, Set, Type};
 
-use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, PlannedChain, set};
+use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, PlannedChain, Shown, set};
 use crate::firewall::words::{
-    Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not_owned, network, rule,
+    Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned, network, rule,
     transport,
 };
 
@@ -41,16 +41,27 @@ pub(in crate::firewall) fn sets(table: &str) -> Vec<Set> {
 }
 
 /// All chains.
-pub(super) fn chains() -> Vec<PlannedChain> {
+pub(super) fn chains(shown: Shown) -> Vec<PlannedChain> {
     vec![
         PlannedChain::filter("prerouting", Hook::Prerouting, BRIDGE_FIRST, prerouting()),
-        PlannedChain::filter(
-            "forward",
-            Hook::Forward,
-            BRIDGE_FILTER,
-            vec![rule([from_one_of(QUIET), drop()])],
-        ),
+        PlannedChain::filter("forward", Hook::Forward, BRIDGE_FILTER, forward(shown)),
     ]
+}
+
+/// Between two containers. Frames that the routed tables get to see are left to them: they know which are part of a
+/// connection to a published port, translated on arrival and sent on within the bridge.
+fn forward(shown: Shown) -> Vec<Phrase> {
+    let mut words = vec![from_one_of(QUIET)];
+    if shown.v4 {
+        words.push(is_not(ETHER_TYPE, &IPV4));
+        // Who is let through must be found; who has no open port gains nothing by being found.
+        words.push(is_not(ETHER_TYPE, &ARP));
+    }
+    if shown.v6 {
+        words.push(is_not(ETHER_TYPE, &IPV6));
+    }
+    words.push(drop());
+    vec![rule(words)]
 }
 
 /// Bytes of the link's header.

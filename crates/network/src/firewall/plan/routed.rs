@@ -11,8 +11,8 @@ use crate::firewall::plan::{
 use crate::firewall::words::{
     Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_none_of, from_one_of,
     from_to_in, go_to, has, masquerade, not_from_link_local, not_to_host, not_to_loopback,
-    port_at_in, port_in, rule, source_destination_in, source_of, source_to_in, state, to, to_host,
-    to_none_of, to_one_of, translate_at_by, translate_by, translated,
+    port_at_in, port_in, rule, source_destination_in, source_of, source_port_in, source_to_in,
+    state, to, to_host, to_none_of, to_one_of, translate_at_by, translate_by, translated,
 };
 
 /// Our bridges.
@@ -31,6 +31,8 @@ pub(in crate::firewall) const HAIRPIN: &str = "hairpin";
 pub(in crate::firewall) const PUBLISHED: &str = "published";
 /// Published ports of one of the host's addresses.
 pub(in crate::firewall) const PUBLISHED_AT: &str = "published_at";
+/// Published ports with the container that they lead to: what it sends there is for itself.
+pub(in crate::firewall) const TO_ITSELF: &str = "to_itself";
 /// Where [`PUBLISHED`] leads.
 pub(in crate::firewall) const PORTS: &str = "ports";
 /// Where [`PUBLISHED_AT`] leads.
@@ -60,6 +62,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(HAIRPIN, &[address, address], &[], true),
         set(PUBLISHED, &port, &[], false),
         set(PUBLISHED_AT, &port_at, &[], false),
+        set(TO_ITSELF, &port_at, &[], false),
         set(PORTS, &port, &target, false),
         set(PORTS_AT, &port_at, &target, false),
     ]
@@ -118,10 +121,18 @@ fn prerouting(ground: &Ground<'_>, family: Family) -> PlannedChain {
         ]),
     };
     let rules = vec![
+        to_itself(family),
         admitted(translate_at_by(family, PORTS_AT)),
         admitted(translate_by(family, PORTS)),
     ];
     PlannedChain::nat("prerouting", Hook::Prerouting, NAT_DESTINATION, rules)
+}
+
+/// A container that calls itself by way of the host is left to the userland proxy. Where bridged frames are shown to ip
+/// tables (br_netfilter), a packet that is translated on arrival is sent on within the bridge, and a bridge sends nothing
+/// back out of the port that it came from.
+fn to_itself(family: Family) -> Phrase {
+    rule([source_port_in(family, TO_ITSELF), accept()])
 }
 
 /// The host to itself by an address of its own.
@@ -192,6 +203,7 @@ fn input(ground: &Ground<'_>, family: Family) -> PlannedChain {
             // Came back through the pair and led nowhere.
             rule([from(&pair.inside), drop()]),
             rule([from("lo"), accept()]),
+            to_itself(family),
             new(port_at_in(family, PUBLISHED_AT)),
             new(port_in(PUBLISHED)),
         ]);

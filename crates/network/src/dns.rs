@@ -64,7 +64,13 @@ pub struct ResolverPorts {
 /// A resolver that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The namespace could not be entered, or has no loopback.
+    /// The namespace could not be entered.
+    #[error("enter a container's network namespace")]
+    Enter {
+        /// Why.
+        source: crate::namespace::Error,
+    },
+    /// The namespace has no loopback.
     #[error("open the resolver's sockets in a container's network namespace")]
     Open {
         /// Why.

@@ -59,14 +59,10 @@ pub fn receive(
     message.msg_iovlen = 1;
     message.msg_control = (&raw mut control).cast();
     message.msg_controllen = size_of::<Control>() as _;
+    let socket = socket.as_fd().as_raw_fd();
     // SAFETY: every pointer in the message is to something that lives through the call, with its true length.
-    let got = check(unsafe {
-        libc::recvmsg(
-            socket.as_fd().as_raw_fd(),
-            &raw mut message,
-            libc::MSG_DONTWAIT,
-        )
-    } as libc::c_long)?;
+    let got = unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_DONTWAIT) };
+    let got = check(got as libc::c_long)?;
     let sender = read_address(&sender).ok_or(io::ErrorKind::InvalidData)?;
     Ok((got as usize, sender, destination(&message)))
 }
@@ -121,12 +117,11 @@ pub fn send(
         _ => {}
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let socket = socket.as_fd().as_raw_fd();
     // SAFETY: every pointer in the message is to something that lives through the call, with its true length; sendmsg writes
     // to none of them.
-    check(
-        unsafe { libc::sendmsg(socket.as_fd().as_raw_fd(), &raw const message, flags) }
-            as libc::c_long,
-    )?;
+    let sent = unsafe { libc::sendmsg(socket, &raw const message, flags) };
+    check(sent as libc::c_long)?;
     Ok(())
 }
 

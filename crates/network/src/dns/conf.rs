@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::ADDRESS;
 
+/// The host's file.
+pub const HOST: &str = "/etc/resolv.conf";
+/// The file of systemd-resolved that names the servers behind its own 127.0.0.53.
+pub const BEHIND_SYSTEMD: &str = "/run/systemd/resolve/resolv.conf";
+
 /// How old our knowledge of the host's file may be.
 const FRESH: Duration = Duration::from_millis(500);
 /// No file of this kind is longer.
@@ -76,7 +81,7 @@ impl Conf {
     }
 
     /// The text for a container on the default bridge: its own servers, or those of the host's that it can reach. `behind` is
-    /// what a local resolver of the host asks in turn (systemd's `/run/systemd/resolve/resolv.conf`), in case that the
+    /// what a local resolver of the host asks in turn ([`BEHIND_SYSTEMD`]), in case that the
     /// host's own file names nothing else.
     #[must_use]
     pub fn for_default_bridge(&self, own: &Self, behind: Option<&Self>, has_ipv6: bool) -> String {
@@ -188,6 +193,18 @@ impl Followed {
             path: path.into(),
             known: Mutex::default(),
         }
+    }
+
+    /// As if the file had named these servers when it was last looked at.
+    #[cfg(test)]
+    pub(super) fn with(path: PathBuf, servers: Vec<SocketAddr>) -> Self {
+        let followed = Self::new(path);
+        let conf = Conf {
+            servers,
+            ..Conf::default()
+        };
+        followed.known.lock().expect("nobody else has it").conf = Arc::new(conf);
+        followed
     }
 
     /// What it says, as of half a second ago at most. While it cannot be read, what it said last.

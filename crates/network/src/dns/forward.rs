@@ -13,6 +13,7 @@ use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 
 use super::message::{self, Query};
+use crate::namespace::within;
 
 /// How long all servers together may take: a client asks again, or gives up, after five seconds.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -142,8 +143,8 @@ async fn open(upstream: &Upstream, server: SocketAddr, kind: SocketType) -> io::
     match &upstream.inside {
         Some(namespace) if server.ip().is_loopback() => {
             let namespace = namespace.clone();
-            tokio::task::spawn_blocking(move || super::server::inside(namespace.as_fd(), make))
-                .await?
+            let inside = move || within(namespace.as_fd(), make).map_err(io::Error::other)?;
+            tokio::task::spawn_blocking(inside).await?
         }
         _ => make(),
     }

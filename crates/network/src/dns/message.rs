@@ -637,4 +637,36 @@ pub(super) mod tests {
         refused[1] ^= 1;
         assert!(!is_answer_to(&sent, &read, &refused));
     }
+
+    #[test]
+    fn random_bytes_are_read_without_harm() {
+        let seeds = [
+            query("web.front", kind::A, Some(4096)),
+            query("2.0.0.10.in-addr.arpa", kind::PTR, None),
+            vec![0xc0; 64],
+        ];
+        let mut dice = 0x9e37_79b9_7f4a_7c15u64;
+        let mut roll = move |end: usize| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            dice as usize % end
+        };
+        let sent = query("web", kind::A, None);
+        let asked = Query::parse(&sent).expect("a query");
+        for round in 0..50_000 {
+            let mut packet = seeds[round % seeds.len()].clone();
+            for _ in 0..=roll(6) {
+                let at = roll(packet.len());
+                packet[at] = roll(256) as u8;
+            }
+            packet.truncate(roll(packet.len() + 1));
+            let _ = is_answer_to(&sent, &asked, &packet) && is_failure(&packet);
+            if let Ok(read) = Query::parse(&packet) {
+                assert!(read.end <= packet.len() && read.udp_size >= PLAIN_UDP);
+                assert!(answer(&packet, &read, &ips(40), 512).len() <= 512);
+                assert!(refusal(&packet, &read, Rcode::Refused).len() <= 512);
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use super::forward::{self, Upstream, Way, framed};
 use super::message::{self, Query, Rcode, Refused};
 use super::{ADDRESS, Error, ResolverPorts, Servers, View, answer};
+use crate::namespace::within;
 
 /// Queries of one container that may be under way at the servers.
 const MAX_FORWARDS: usize = 256;
@@ -28,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Packets that one container may send in a window; the rest waits in its socket, and is dropped there. 50,000 a second.
 const WINDOW: Duration = Duration::from_millis(20);
 const WINDOW_PACKETS: u32 = 1000;
+/// Room for a burst of some thousand queries while the machine is busy with other things.
+const RECEIVE_BYTES: usize = 1 << 20;
 /// No query that anybody sends by UDP is longer.
 const MAX_QUERY: usize = 4096;
 
@@ -48,10 +52,14 @@ impl Server {
             let udp = UdpSocket::bind((ADDRESS, 0))?;
             let tcp = TcpListener::bind((ADDRESS, 0))?;
             udp.set_nonblocking(true)?;
+            // A query that is dropped here is asked again after five seconds only. A smaller buffer will do.
+            let _ = sockopt::set_socket_recv_buffer_size_force(&udp, RECEIVE_BYTES);
             tcp.set_nonblocking(true)?;
             Ok((udp, tcp))
         };
-        let (udp, tcp) = inside(namespace, open).map_err(|source| Error::Open { source })?;
+        let (udp, tcp) = within(namespace, open)
+            .map_err(|source| Error::Enter { source })?
+            .map_err(|source| Error::Open { source })?;
         let ports = udp
             .local_addr()
             .and_then(|udp| Ok((udp, tcp.local_addr()?)))
@@ -129,23 +137,6 @@ impl Drop for Running {
             task.abort();
         }
     }
-}
-
-/// Runs something in another network namespace: on a thread of its own, which ends with it.
-pub(super) fn inside<T: Send>(
-    namespace: BorrowedFd<'_>,
-    run: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    std::thread::scope(|scope| {
-        let joined = move || {
-            sys::namespace::join(namespace, sys::namespace::Namespaces::NETWORK)?;
-            run()
-        };
-        let thread = std::thread::Builder::new().spawn_scoped(scope, joined)?;
-        thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 #[derive(Debug)]
@@ -325,3 +316,6 @@ async fn read_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     stream.read_exact(&mut packet).await?;
     Ok(packet)
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,8 @@ impl Ula {
 /// # Errors
 /// [`Error::NoSubnet`].
 pub fn choose(taken: &[Subnet], v6: Option<Ula>) -> Result<Subnet, Error> {
-    let taken: Vec<Subnet> = taken.iter().filter(|s| is_a_place(s)).copied().collect();
+    let mut taken: Vec<Subnet> = taken.iter().filter(|s| is_a_place(s)).copied().collect();
+    taken.sort_by_key(Subnet::network);
     if let Some(ula) = v6 {
         return first_free(ula.subnet(), 64, &taken).ok_or(Error::NoSubnet);
     }
@@ -113,25 +114,32 @@ fn is_a_place(subnet: &Subnet) -> bool {
     subnet.prefix >= widest
 }
 
-/// The first part of a block, `size` bits of prefix, that overlaps nothing. What is in the way is jumped over whole.
+/// The first part of a block, `size` bits of prefix, that overlaps nothing. `taken` is in the order of first addresses: one
+/// walk along it finds the first gap.
 fn first_free(block: Subnet, size: u8, taken: &[Subnet]) -> Option<Subnet> {
-    let mut place = 0;
-    loop {
-        let candidate = Subnet {
-            address: block.nth(place)?,
+    let at = |place| {
+        let address = block.nth(place)?;
+        Some(Subnet {
+            address,
             prefix: size,
-        };
-        let Some(other) = conflicts(&candidate, taken) else {
-            return Some(candidate);
-        };
-        // Whichever of the two is wider; one that ends beyond the block leaves nothing of it.
-        let wider = if other.prefix < size {
-            other
-        } else {
-            candidate
-        };
-        place = block.place(wider.broadcast())?.checked_add(1)?;
+        })
+    };
+    let mut place = 0;
+    for other in taken.iter().filter(|other| other.overlaps(&block)) {
+        let candidate = at(place)?;
+        if candidate.overlaps(other) {
+            // Behind whichever of the two is wider; one that ends beyond the block leaves nothing of it.
+            let wider = if other.prefix < size {
+                *other
+            } else {
+                candidate
+            };
+            place = block.place(wider.broadcast())?.checked_add(1)?;
+        } else if candidate.network() < other.network() {
+            break;
+        }
     }
+    at(place)
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
         "programs_have_the_limit_of_descriptors_that_they_would_have",
         limits,
     ),
+    ("flows_of_datagrams_are_bounded", bounded),
+    (
+        "a_flood_through_a_port_leaves_log_and_exec_their_turn",
+        flood,
+    ),
     ("a_descriptor_that_is_no_port_is_let_go", nonsense),
 ];
 
@@ -355,4 +360,84 @@ fn nonsense(kit: &Kit) {
         TcpStream::connect(address).is_err()
     });
     end(container);
+}
+
+fn bounded(kit: &Kit) {
+    let container = kit.run("sleep 100");
+    let service = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    service.set_read_timeout(Some(LONG)).expect("a timeout");
+    let target = service.local_addr().expect("an address");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = socket.local_addr().expect("an address");
+    container.publish(Transport::Udp, socket.into(), target);
+    let mut word = [0; 16];
+    for n in 0..1200u32 {
+        // From another port each time, and gone at once.
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        client.send_to(&n.to_be_bytes(), port).expect("send");
+        let (got, _) = service.recv_from(&mut word).expect("receive");
+        assert_eq!(word[..got], n.to_be_bytes());
+    }
+    let files = std::fs::read_dir(format!("/proc/{}/fd", container.shim));
+    let files = files.expect("it lives").count();
+    assert!((900..1100).contains(&files), "{files} descriptors");
+    end(container);
+}
+
+/// How long a container takes to write 60 MB of usual lines into a log that keeps the newest.
+fn time_of_log(kit: &Kit, with: impl FnOnce(&mut Container)) -> Duration {
+    let line = "x".repeat(119);
+    let script = format!("read go; yes {line} | head -c 60000000");
+    let mut container = kit.prepare(&script).stdin();
+    container.launch.stdin_once = false;
+    let mut container = container.log("local", &[("max-size", "20m")]).start();
+    let input = container.attach(shim::protocol::Target::Init, true, b"");
+    with(&mut container);
+    let begin = Instant::now();
+    // The client takes no output: only the log does.
+    crate::testkit::type_in(&input, b"go\n");
+    drop(input);
+    container.wait();
+    begin.elapsed()
+}
+
+#[expect(clippy::print_stdout, reason = "measurements are for the reader")]
+fn flood(kit: &Kit) {
+    let alone = time_of_log(kit, |_| {});
+    let (service, target) = listener();
+    let passed = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = passed.clone();
+    thread::spawn(move || {
+        let (mut stream, _) = service.accept().expect("a connection");
+        let mut block = vec![0; 1 << 20];
+        while let Ok(got @ 1..) = stream.read(&mut block) {
+            count.fetch_add(got as u64, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let mut rate = 0.0;
+    let beside = time_of_log(kit, |container| {
+        let mut client = dial(publish(container, target));
+        thread::spawn(move || {
+            let block = vec![1; 1 << 20];
+            while client.write_all(&block).is_ok() {}
+        });
+        // By itself for a while, which tells what goes through.
+        let begin = Instant::now();
+        thread::sleep(Duration::from_millis(500));
+        let bytes = passed.load(std::sync::atomic::Ordering::Relaxed);
+        rate = bytes as f64 / 1e6 / begin.elapsed().as_secs_f64();
+        let begin = Instant::now();
+        container.exec("e", "exit 3", false, false);
+        assert_eq!(container.exec_code("e"), 3);
+        println!(
+            "an exec beside a flood through a port: {:?}",
+            begin.elapsed()
+        );
+        assert!(begin.elapsed() < Duration::from_secs(2));
+    });
+    println!(
+        "through a port: {rate:.0} MB/s; 60 MB into the log: {alone:?} alone, {beside:?} beside it"
+    );
+    // Sender, receiver, container and shim share the machine: a fair part is left, not all.
+    assert!(beside < alone * 8 + Duration::from_secs(2));
 }

@@ -4,7 +4,8 @@
 //! mounted as a v1 hierarchy for as long as the comparison runs, in a mount namespace of our own: nobody else sees it, and
 //! it is gone with us, however we end. Groups of the v2 tree that hand such a controller down stop doing so meanwhile.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CString, OsStr};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,9 +17,15 @@ use sys::namespace::{Namespaces, unshare};
 
 const TREE: &str = "/sys/fs/cgroup";
 
+/// How often, and how long between, the kernel is asked again when it is not ready yet.
+const TRIES: u32 = 250;
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// What was changed here; dropping it changes it back.
 #[derive(Debug, Default)]
 pub(crate) struct Borrowed {
+    /// Folders that were made.
+    made: Vec<PathBuf>,
     /// Hierarchies that were mounted.
     mounted: Vec<PathBuf>,
     /// Groups that handed a controller down, outermost last.
@@ -39,19 +46,37 @@ impl Borrowed {
         mount_change("/", private).map_err(|error| format!("separate the mounts: {error}"))?;
         for controller in free.split_whitespace() {
             let place = Path::new(TREE).join(controller);
-            // Where the folder is there already somebody else has plans with it.
-            std::fs::create_dir(&place).map_err(|error| format!("{}: {error}", place.display()))?;
+            match std::fs::create_dir(&place) {
+                Ok(()) => all.made.push(place.clone()),
+                // Left by somebody; what is in it is hidden meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(format!("{}: {error}", place.display())),
+            }
             all.mounted.push(place.clone());
-            all.withdraw(&tree, controller)?;
-            let option = CString::new(controller).expect("the kernel's names are text");
-            mount_patiently(&place, &option)
+            all.mount_patiently(&tree, &place, controller)
                 .map_err(|error| format!("mount {}: {error}", place.display()))?;
         }
         Ok(all)
     }
 
+    /// The kernel lets go of a controller some time after no group has it any more, and somebody may hand it down again
+    /// meanwhile.
+    fn mount_patiently(&mut self, tree: &Path, place: &Path, controller: &str) -> io::Result<()> {
+        let option = CString::new(controller).expect("the kernel's names are text");
+        let mut result = Ok(());
+        for _ in 0..TRIES {
+            self.withdraw(tree, controller)?;
+            result = mount("cgroup", place, "cgroup", MountFlags::empty(), &*option);
+            if result != Err(Errno::BUSY) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(result?)
+    }
+
     /// A controller that a group has cannot move: nobody hands it down any more, the innermost first.
-    fn withdraw(&mut self, group: &Path, controller: &str) -> Result<(), String> {
+    fn withdraw(&mut self, group: &Path, controller: &str) -> io::Result<()> {
         let file = group.join("cgroup.subtree_control");
         let handed_down = std::fs::read_to_string(&file).unwrap_or_default();
         if !handed_down
@@ -60,43 +85,63 @@ impl Borrowed {
         {
             return Ok(());
         }
-        let inner = std::fs::read_dir(group).map_err(|error| error.to_string())?;
-        for entry in inner.flatten().filter(|entry| entry.path().is_dir()) {
-            self.withdraw(&entry.path(), controller)?;
+        for entry in std::fs::read_dir(group)?.flatten() {
+            if entry.path().is_dir() {
+                self.withdraw(&entry.path(), controller)?;
+            }
         }
-        std::fs::write(&file, format!("-{controller}"))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        std::fs::write(&file, format!("-{controller}"))?;
         self.withdrawn.push((file, format!("+{controller}")));
         Ok(())
     }
 }
 
-/// The kernel lets go of a controller some time after nobody has it any more.
-fn mount_patiently(place: &Path, option: &CStr) -> rustix::io::Result<()> {
-    for _ in 0..100 {
-        match mount("cgroup", place, "cgroup", MountFlags::empty(), option) {
-            Err(Errno::BUSY) => std::thread::sleep(Duration::from_millis(20)),
-            other => return other,
+/// Unmounts a hierarchy until it is gone: one in which groups are still dying lives on without a mount, and then only
+/// another unmount ends it.
+fn let_go(place: &Path) {
+    let controller = place
+        .file_name()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default();
+    let option = CString::new(controller).expect("the kernel's names are text");
+    for _ in 0..TRIES {
+        // What was never mounted needs no unmount.
+        let _ = unmount(place, UnmountFlags::empty());
+        let all = std::fs::read_to_string("/proc/cgroups").unwrap_or_default();
+        let is_free = |line: &str| {
+            let mut fields = line.split_whitespace();
+            fields.next() == Some(controller) && fields.next() == Some("0")
+        };
+        if all.lines().any(is_free) {
+            return;
         }
+        std::thread::sleep(PAUSE);
+        let _ = mount(
+            "cgroup",
+            place,
+            "cgroup",
+            MountFlags::empty(),
+            option.as_c_str(),
+        );
     }
-    Err(Errno::BUSY)
 }
 
 /// As patiently. A group that has gone meanwhile needs nothing.
 fn give_back(file: &Path, back: &str) {
-    for _ in 0..100 {
+    for _ in 0..TRIES {
         if std::fs::write(file, back).is_ok() || !file.exists() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(PAUSE);
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         for place in &self.mounted {
-            // What was never mounted needs no unmount; the folder goes in any case.
-            let _ = unmount(place, UnmountFlags::DETACH);
+            let_go(place);
+        }
+        for place in &self.made {
             drop(std::fs::remove_dir(place));
         }
         for (file, back) in self.withdrawn.iter().rev() {

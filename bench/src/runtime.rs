@@ -13,7 +13,7 @@ use testkit::rootfs;
 use crate::borrowed::Borrowed;
 use crate::measure::{Taken, run};
 use crate::peer::binary;
-use crate::report::{Report, ratio};
+use crate::report::{Report, median, ratio};
 
 const ROUNDS: usize = 100;
 
@@ -31,12 +31,26 @@ struct Runtime {
 #[derive(Debug, Default)]
 struct Row {
     times: Vec<Duration>,
+    /// Of create, start, the end of the program, delete.
+    steps: Vec<[Duration; 4]>,
     peaks_kib: Vec<u64>,
 }
 
 /// The folder with the bundle and the states; deleted when dropped.
 #[derive(Debug)]
 struct Home(PathBuf);
+
+impl Home {
+    /// In memory where that can be had: `/run`, where runtimes keep their states, is a tmpfs on most machines.
+    fn make() -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => memory.to_owned(),
+            false => std::env::temp_dir(),
+        };
+        Self(folder.join(format!("estiva-bench-{}", std::process::id())))
+    }
+}
 
 impl Drop for Home {
     fn drop(&mut self) {
@@ -51,7 +65,7 @@ pub(crate) fn runtime(report: &mut Report) {
     if let Err(error) = &borrowed {
         report.note(&format!("  crun may refuse this machine: {error}"));
     }
-    let home = Home(std::env::temp_dir().join(format!("estiva-bench-{}", std::process::id())));
+    let home = Home::make();
     let bundle = home.0.join("bundle");
     std::fs::create_dir_all(&bundle).expect("a folder of our own");
     rootfs::create(&bundle.join("rootfs"));
@@ -139,18 +153,21 @@ impl Runtime {
         Ok((pid, taken))
     }
 
-    fn create_start_delete(&self) -> Result<Taken, String> {
+    fn create_start_delete(&self) -> Result<(Taken, [Duration; 4]), String> {
         let id = self.id();
         let begun = Instant::now();
         let (pid, created) = self.create()?;
         let started = self.command(&format!("start {id}"))?;
+        let waits = Instant::now();
         let ended = wait_with_usage(pid).map_err(|error| error.to_string())?;
+        let waited = waits.elapsed();
         let deleted = self.command(&format!("delete {id}"))?;
         let peaks = [created, started, deleted].map(|taken| taken.peak_kib);
-        Ok(Taken {
+        let whole = Taken {
             time: begun.elapsed(),
             peak_kib: peaks.into_iter().fold(ended.peak_kib, u64::max),
-        })
+        };
+        Ok((whole, [created.time, started.time, waited, deleted.time]))
     }
 }
 
@@ -161,7 +178,9 @@ fn starts(runtimes: &[Runtime], report: &mut Report) {
     for round in 0..=ROUNDS {
         for (runtime, row) in runtimes.iter().zip(&mut rows) {
             let taken = runtime.create_start_delete();
-            row.push(round, taken.unwrap_or_else(|error| panic!("{error}")));
+            let (taken, steps) = taken.unwrap_or_else(|error| panic!("{error}"));
+            row.push(round, taken);
+            row.steps.push(steps);
         }
         floor.extend(
             program
@@ -240,6 +259,21 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The medians of the steps, if the work has any.
+    fn steps(&self) -> String {
+        if self.steps.is_empty() {
+            return String::new();
+        }
+        let of = |step: usize| {
+            let times: Vec<Duration> = self.steps.iter().map(|steps| steps[step]).collect();
+            median(&times).as_secs_f64() * 1000.0
+        };
+        let (create, start, end, delete) = (of(0), of(1), of(2), of(3));
+        format!("   create {create:.2}, start {start:.2}, its end {end:.2}, delete {delete:.2} ms")
+    }
+}
+
 /// One turn of the floor.
 fn floor_of(args: &[&str]) -> Option<Duration> {
     let own = std::env::current_exe().ok()?;
@@ -259,7 +293,10 @@ fn print(runtimes: &[Runtime], rows: &[Row], floor: Vec<Duration>, report: &mut 
     report.times(&lines);
     for (runtime, row) in runtimes.iter().zip(rows) {
         let (name, peak) = (runtime.name, row.peak_kib());
-        report.note(&format!("  {name:<14} {peak:>9} KiB at most"));
+        report.note(&format!(
+            "  {name:<14} {peak:>9} KiB at most{}",
+            row.steps()
+        ));
     }
 }
 

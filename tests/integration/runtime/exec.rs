@@ -24,8 +24,16 @@ fn an_exec_is_in_the_containers_namespaces_and_cgroup() {
         let link = bundle.ok(&format!("exec ID readlink /proc/self/ns/{kind}"));
         assert_eq!(link, proc::namespace(init, file));
     }
-    let groups = bundle.ok("exec ID cat /proc/self/cgroup");
-    assert!(groups.contains(&format!("pids:/{}", bundle.id)), "{groups}");
+    // From outside: in a cgroup namespace of its own a container sees itself at the root.
+    assert_eq!(
+        bundle.detached("exec --detach --pid-file exec.pid ID sleep 99"),
+        0
+    );
+    let exec: i32 = bundle.text("exec.pid").parse().expect("a pid");
+    let groups = |pid: i32| proc::read(pid, "cgroup").expect("it runs");
+    assert_eq!(groups(exec), groups(init));
+    let line = format!(":/{}\n", bundle.id);
+    assert!(groups(exec).contains(&line), "{}", groups(exec));
 }
 
 #[test]

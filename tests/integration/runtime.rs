@@ -5,4 +5,6 @@ mod engines;
 mod exec;
 mod life;
 mod limits;
+mod listener;
+mod namespaces;
 mod terminal;

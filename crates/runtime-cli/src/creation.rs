@@ -6,7 +6,7 @@ use cgroup::Group;
 use oci::Rootfs;
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use runtime::seccomp::Program;
-use runtime::{Create, Manner, Stdio};
+use runtime::{Create, Manner, SharedRoot, Stdio};
 
 use crate::bundle::Bundle;
 use crate::console::{self, Console};
@@ -52,6 +52,7 @@ pub(crate) struct Making {
 pub(crate) struct Made {
     pub(crate) pid: i32,
     pub(crate) terminal: Option<std::os::fd::OwnedFd>,
+    pub(crate) shared_root: Option<SharedRoot>,
 }
 
 /// A path that is still right after we have entered the bundle.
@@ -143,6 +144,7 @@ impl Making {
     pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
         let record = &mut self.container.record;
         record.pid = made.pid;
+        record.shared_root = made.shared_root;
         record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
         let filter = self.filter.as_ref().map(Program::encode);
         self.container
@@ -200,6 +202,7 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         created: jiff::Timestamp::now().to_string(),
         cgroup,
         owns_pids: spec.linux.as_ref().is_some_and(owns_pids),
+        shared_root: None,
         annotations: spec.annotations.clone(),
         poststart: hooks.poststart,
         poststop: hooks.poststop,

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use oci::runtime::{Hook, Spec, State, Status};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use runtime::SharedRoot;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -49,6 +50,8 @@ pub(crate) struct Record {
     pub(crate) cgroup: String,
     /// Whether its processes end with its first one.
     pub(crate) owns_pids: bool,
+    /// Its root, when it lies in a mount namespace of others.
+    pub(crate) shared_root: Option<SharedRoot>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) poststart: Vec<Hook>,
     pub(crate) poststop: Vec<Hook>,

@@ -59,6 +59,14 @@ pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Err
         };
         removed.map_err(|source| Error::Cgroup { source })?;
     }
+    if let Some(root) = &container.record.shared_root
+        && let Err(source) = root.detach()
+    {
+        return Err(Error::Detach {
+            path: container.record.rootfs.clone(),
+            source,
+        });
+    }
     container.forget()?;
     let hooks = &container.record.poststop;
     if !hooks.is_empty() {

@@ -29,9 +29,9 @@ pub(crate) struct MountPlan {
 /// What is mounted.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A part of the host's tree, detached, with its attributes set.
+    /// A part of the host's tree.
     Tree {
-        tree: OwnedFd,
+        tree: Tree,
         /// Its root is not a folder.
         is_file: bool,
     },
@@ -39,6 +39,25 @@ pub(crate) enum Source {
     New(NewFilesystem),
     /// A tmpfs with one folder for each hierarchy of cgroups, bound from the container's own groups.
     Hierarchies(Vec<Hierarchy>),
+}
+
+/// A part of the host's tree, as a detached mount.
+#[derive(Debug)]
+pub(crate) enum Tree {
+    /// With its attributes set.
+    Open(OwnedFd),
+    /// To be opened by the child when its turn comes.
+    Late { source: String, options: Options },
+}
+
+impl Tree {
+    /// The mount, opened if it is not yet.
+    pub(crate) fn opened(self) -> Result<OwnedFd, (String, Errno)> {
+        match self {
+            Self::Open(tree) => Ok(tree),
+            Self::Late { source, options } => open(&source, &options, None),
+        }
+    }
 }
 
 /// A file system to be made.
@@ -63,15 +82,26 @@ pub(crate) struct Hierarchy {
     pub(crate) tree: OwnedFd,
 }
 
+/// Who opens the sources of bind mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opener {
+    /// We do: the child may not be able to reach them.
+    Parent,
+    /// The child does, where it can: Linux lists mounts in the order in which they were made (6.8), and that is to be
+    /// the spec's.
+    Child,
+}
+
 /// Prepares every mount of the spec.
 pub(crate) fn plan(
     mounts: &[Mount],
     cgroup: Option<&cgroup::Group>,
     mut idmaps: Idmaps<'_>,
+    opener: Opener,
 ) -> Result<Vec<MountPlan>, Error> {
     mounts
         .iter()
-        .map(|mount| one(mount, cgroup, &mut idmaps))
+        .map(|mount| one(mount, cgroup, &mut idmaps, opener))
         .collect()
 }
 
@@ -79,6 +109,7 @@ fn one(
     mount: &Mount,
     cgroup: Option<&cgroup::Group>,
     idmaps: &mut Idmaps<'_>,
+    opener: Opener,
 ) -> Result<MountPlan, Error> {
     let options = options::parse(&mount.options);
     let failed = |what: String, errno: Errno| Error::Mount {
@@ -93,28 +124,39 @@ fn one(
     };
     let idmap = idmap_of(mount, &options, idmaps)?;
     let is_bind = mount.kind == "bind" || options.bind.is_some();
-    let source = if is_bind {
-        bind(mount, &options, idmap).map_err(|(what, errno)| failed(what, errno))?
-    } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
-        cgroups(cgroup, &options)?
-    } else if mount.kind.is_empty() {
-        return Err(Error::invalid(
-            format!("mount {}", mount.destination.display()),
-            "it has no type",
-        ));
-    } else {
-        Source::New(NewFilesystem {
-            kind: mount.kind.clone(),
-            source: mount.source.clone(),
-            flags: flags(mount, &options),
-            own: options.own.clone(),
-            copies_up: options.copies_up,
-            idmap: idmap
-                .map(|(fd, _)| fd.try_clone())
-                .transpose()
-                .map_err(|error| failed("idmap".to_owned(), Refusal::from(error).0))?,
-        })
-    };
+    let source =
+        if is_bind && opener == Opener::Child && idmap.is_none() && !options.source_without_links {
+            let stat = rustix::fs::stat(mount.source.as_str())
+                .map_err(|errno| failed(format!("open {}", mount.source), errno))?;
+            Source::Tree {
+                tree: Tree::Late {
+                    source: mount.source.clone(),
+                    options: options.clone(),
+                },
+                is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
+            }
+        } else if is_bind {
+            bind(mount, &options, idmap).map_err(|(what, errno)| failed(what, errno))?
+        } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
+            cgroups(cgroup, &options)?
+        } else if mount.kind.is_empty() {
+            return Err(Error::invalid(
+                format!("mount {}", mount.destination.display()),
+                "it has no type",
+            ));
+        } else {
+            Source::New(NewFilesystem {
+                kind: mount.kind.clone(),
+                source: mount.source.clone(),
+                flags: flags(mount, &options),
+                own: options.own.clone(),
+                copies_up: options.copies_up,
+                idmap: idmap
+                    .map(|(fd, _)| fd.try_clone())
+                    .transpose()
+                    .map_err(|error| failed("idmap".to_owned(), Refusal::from(error).0))?,
+            })
+        };
     let propagation = match (&source, options.propagation.as_slice()) {
         // Done on the detached copy; and a new mount is private from the start.
         (Source::Tree { .. }, [(only, Depth::Recursive)]) if *only != Propagation::Shared => {
@@ -172,32 +214,41 @@ fn idmap_of<'a>(
     Ok(Some((fd, options.idmap.unwrap_or(Depth::One))))
 }
 
-/// Opens the source and gives the copy its attributes. It is opened here and not in the child, because a child in a
-/// user namespace may not be able to reach it, and because only a detached mount can be idmapped.
+/// Opens the source here and not in the child, because a child in a user namespace may not be able to reach it.
 fn bind(
     mount: &Mount,
     options: &Options,
     idmap: Option<(&OwnedFd, Depth)>,
 ) -> Result<Source, (String, Errno)> {
+    let tree = open(&mount.source, options, idmap)?;
+    let stat = rustix::fs::statat(&tree, c"", AtFlags::EMPTY_PATH)
+        .map_err(|errno| (format!("stat {}", mount.source), errno))?;
+    Ok(Source::Tree {
+        tree: Tree::Open(tree),
+        is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
+    })
+}
+
+/// Opens a source as a detached copy, and gives it its attributes; only a detached mount can be idmapped.
+fn open(
+    source: &str,
+    options: &Options,
+    idmap: Option<(&OwnedFd, Depth)>,
+) -> Result<OwnedFd, (String, Errno)> {
     let depth = options.bind.unwrap_or(Depth::One);
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if depth == Depth::Recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let opened = if options.source_without_links {
-        without_links(&mount.source)
+        without_links(source)
             .and_then(|source| open_tree(source, c"", flags | OpenTreeFlags::AT_EMPTY_PATH))
     } else {
-        open_tree(CWD, mount.source.as_str(), flags)
+        open_tree(CWD, source, flags)
     };
-    let tree = opened.map_err(|errno| (format!("open {}", mount.source), errno))?;
-    let stat = rustix::fs::statat(&tree, c"", AtFlags::EMPTY_PATH)
-        .map_err(|errno| (format!("stat {}", mount.source), errno))?;
+    let tree = opened.map_err(|errno| (format!("open {source}"), errno))?;
     set(&tree, options, idmap)?;
-    Ok(Source::Tree {
-        tree,
-        is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
-    })
+    Ok(tree)
 }
 
 /// Opens a source that lies where containers can write: one of them may have put a link to the host's root in its place
@@ -334,7 +385,7 @@ mod tests {
         let try_it = |path: &str, word: &str| {
             let mut mount = bind_of(temp.join(path).to_str().expect("ASCII"));
             mount.options.push(word.to_owned());
-            plan(&[mount], None, Idmaps::new(&linux)).map(drop)
+            plan(&[mount], None, Idmaps::new(&linux), Opener::Parent).map(drop)
         };
         try_it("real/inner", "src-nofollow").expect("no link");
         try_it("link/inner", "rw").expect("links are followed elsewhere");
@@ -346,12 +397,15 @@ mod tests {
     #[test]
     fn a_source_that_is_not_there_is_named_with_its_destination() {
         let linux = oci::runtime::Linux::default();
-        let error = plan(&[bind_of("/nowhere")], None, Idmaps::new(&linux)).expect_err("missing");
-        assert_eq!(
-            fault::chain(&error),
-            "error mounting \"/nowhere\" to rootfs at \"/x\": open /nowhere: no such file or directory"
-        );
-        assert_eq!(error.kind(), fault::Kind::Invalid);
+        for opener in [Opener::Parent, Opener::Child] {
+            let nowhere = [bind_of("/nowhere")];
+            let error = plan(&nowhere, None, Idmaps::new(&linux), opener).expect_err("missing");
+            assert_eq!(
+                fault::chain(&error),
+                "error mounting \"/nowhere\" to rootfs at \"/x\": open /nowhere: no such file or directory"
+            );
+            assert_eq!(error.kind(), fault::Kind::Invalid);
+        }
     }
 
     #[test]
@@ -361,6 +415,7 @@ mod tests {
             &[bind_of("/etc"), bind_of("/etc/passwd")],
             None,
             Idmaps::new(&linux),
+            Opener::Parent,
         )
         .expect("both are there");
         let files: Vec<_> = plans

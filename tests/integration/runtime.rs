@@ -1,6 +1,7 @@
 //! The OCI runtime's command line, as engines drive it.
 
 mod confinement;
+mod devices;
 mod engines;
 mod exec;
 mod life;

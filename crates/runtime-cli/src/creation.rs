@@ -84,6 +84,9 @@ impl Making {
         })?;
         process.env.extend(preserved.environment());
         let console = Console::plan(socket, detach, process.terminal)?;
+        for warning in runtime::warnings(&spec) {
+            globals.warn(&warning);
+        }
         let linux = spec.linux.get_or_insert_default();
         let filter = linux
             .seccomp

@@ -19,9 +19,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use oci::runtime::{Hook, Spec, State, Status};
+use runtime::SharedRoot;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use runtime::SharedRoot;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! child ─► parent                    parent ─► child                  when
-//!                                    Mapped   ids are mapped          new user namespace: the child waits for it first
+//!                                    Given    its ids, its devices    user namespace, network devices: it waits for them
 //! Console  + the pty's master (fd)                                    terminals
 //! Hooks    run the runtime's hooks   HooksDone                        prestart or createRuntime hooks
 //! Listener + a descriptor's number   Listening                        the system call filter asks somebody: see `listener.rs`
@@ -46,8 +46,8 @@ pub(crate) enum News {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Word {
-    /// Ids are mapped.
-    Mapped = b'm',
+    /// What only the parent can give: ids are mapped, network devices are there.
+    Given = b'g',
     /// The runtime's hooks have run.
     HooksDone = b'h',
     /// Somebody answers for the filter.

@@ -18,6 +18,7 @@ use crate::idmap::write_maps;
 use crate::init;
 use crate::listener::Listener;
 use crate::manner::Manner;
+use crate::net_devices::Device;
 use crate::plan::{Plan, StartAt};
 use crate::shared_root::SharedRoot;
 use crate::stdio::Stdio;
@@ -299,7 +300,7 @@ fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
     }
     let (parent, mut child) = channel::pair().map_err(Error::spawn("make a channel"))?;
     let mut parent = Some(parent);
-    let user = UserPart::take(&mut plan);
+    let part = ParentPart::take(&mut plan)?;
     let how = Clone {
         namespaces: plan.namespaces.at_clone(),
         cgroup: birth_group.as_ref().map(AsFd::as_fd),
@@ -335,13 +336,65 @@ fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
         shared_root,
         channel: parent.ok_or(Error::Lost)?,
     };
-    match user.map(|part| part.give(&born)).transpose() {
+    match part.map(|part| part.give(&born)).transpose() {
         Ok(_) => Ok((born, after)),
         Err(error) => Err(born.lose(error)),
     }
 }
 
-/// What only the parent can do for a child in a new user namespace.
+/// What only the parent can do; the child waits for it.
+#[derive(Debug)]
+struct ParentPart {
+    user: Option<UserPart>,
+    devices: Vec<Device>,
+    /// The network namespace that is joined by path.
+    network: Option<OwnedFd>,
+}
+
+impl ParentPart {
+    fn take(plan: &mut Plan<'_>) -> Result<Option<Self>, Error> {
+        if !plan.awaits_parent {
+            return Ok(None);
+        }
+        let mut joined = plan.namespaces.join.iter();
+        let network = joined
+            .find(|(kind, _)| *kind == Namespaces::NETWORK)
+            .map(|(_, fd)| fd.try_clone())
+            .transpose()
+            .map_err(|error| Error::Spawn {
+                what: "keep the network namespace",
+                source: Refusal::from(error),
+            })?;
+        Ok(Some(Self {
+            user: UserPart::take(plan),
+            devices: std::mem::take(&mut plan.net_devices),
+            network,
+        }))
+    }
+
+    fn give(self, born: &Born) -> Result<(), Error> {
+        if let Some(user) = self.user {
+            user.give(born)?;
+        }
+        if !self.devices.is_empty() {
+            let network = match self.network {
+                Some(joined) => joined,
+                None => {
+                    let path = format!("/proc/{}/ns/net", born.pid);
+                    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                    rustix::fs::open(path, flags, Mode::empty())
+                        .map_err(Error::spawn("open the container's network namespace"))?
+                }
+            };
+            crate::net_devices::give(&self.devices, &network)?;
+        }
+        born.channel
+            .say(Word::Given)
+            .map_err(Error::spawn("go on after the parent's part"))
+    }
+}
+
+/// Its part for a child in a new user namespace.
 #[derive(Debug)]
 struct UserPart {
     uids: Vec<oci::runtime::IdMapping>,
@@ -383,9 +436,7 @@ impl UserPart {
             rustix::process::prlimit(pid, resource, limit)
                 .map_err(Error::spawn("error setting rlimit"))?;
         }
-        born.channel
-            .say(Word::Mapped)
-            .map_err(Error::spawn("go on after the id maps"))
+        Ok(())
     }
 }
 

@@ -42,6 +42,16 @@ pub enum Error {
         /// The kernel's answer.
         source: Refusal,
     },
+    /// A network device of the host could not be made the container's.
+    #[error("move network device {name:?} into the container: {what}")]
+    NetDevice {
+        /// Its name on the host.
+        name: String,
+        /// Which step.
+        what: &'static str,
+        /// The kernel's answer.
+        source: Refusal,
+    },
     /// A namespace to be joined could not be opened.
     #[error("open namespace {}", path.display())]
     Namespace {

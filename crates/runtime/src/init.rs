@@ -64,8 +64,8 @@ pub(crate) fn become_container(plan: Plan<'_>, channel: &mut ChildEnd) -> ! {
 /// Order is the contract: each step may rely on those above it.
 fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
     step("session", session::begin)?;
-    if plan.namespaces.new.contains(Namespaces::USER) {
-        step("user namespace", || channel.expect(Word::Mapped))?; // before anything that needs an id
+    if plan.awaits_parent {
+        step("parent's part", || channel.expect(Word::Given))?; // before anything that needs an id
     }
     step("oom score", || oom::set(plan.process.oom_score_adj))?; // while the host's /proc is there
     step("cgroups", || cgroups::enter(&plan.tasks))?; // before a cgroup namespace takes its root from them

@@ -2,6 +2,7 @@
 
 pub(crate) mod capability;
 pub(crate) mod devices;
+pub(crate) mod labels;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod options;
@@ -15,11 +16,13 @@ use std::path::PathBuf;
 use oci::Rootfs;
 use oci::runtime::{Hook, Linux, NamespaceKind, Spec, State, TimeOffset};
 use sys::mount::Propagation;
+use sys::namespace::Namespaces;
 
 use crate::create::Create;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::manner::Manner;
+use crate::net_devices::Device;
 use crate::shared_root::SharedRoot;
 use crate::stdio::Stdio;
 
@@ -33,6 +36,10 @@ pub(crate) use process::ProcessPlan;
 pub(crate) struct Plan<'a> {
     pub(crate) id: &'a str,
     pub(crate) namespaces: NamespacePlan,
+    /// Taken by the parent before the child is made.
+    pub(crate) net_devices: Vec<Device>,
+    /// Whether the child waits until its parent has given it what only the parent can.
+    pub(crate) awaits_parent: bool,
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) stdio: Stdio,
     pub(crate) root: RootPlan,
@@ -106,8 +113,9 @@ impl<'a> Plan<'a> {
             .process
             .as_ref()
             .ok_or_else(|| Error::invalid("process", "it is missing"))?;
-        refuse_unsupported(linux)?;
+        refuse_intel_rdt(linux)?;
         let namespaces = NamespacePlan::new(linux)?;
+        let net_devices = crate::net_devices::plan(linux)?;
         let sysctl = sysctl::plan(linux, &namespaces)?;
         // One that is joined takes the name, too; the runtime's own never does.
         let shares_uts = linux.namespace(NamespaceKind::Uts).is_none();
@@ -133,6 +141,8 @@ impl<'a> Plan<'a> {
             hooks.is_some_and(|all| !(all.prestart.is_empty() && all.create_runtime.is_empty()));
         Ok(Self {
             id: create.id,
+            awaits_parent: namespaces.new.contains(Namespaces::USER) || !net_devices.is_empty(),
+            net_devices,
             tasks: Vec::new(),
             process: ProcessPlan::new(process, linux, create.seccomp, namespaces.has_user())?,
             root: RootPlan {
@@ -141,7 +151,15 @@ impl<'a> Plan<'a> {
                 readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
                 propagation: root_propagation(&linux.rootfs_propagation)?,
             },
-            mounts: mounts::plan(&spec.mounts, create.cgroup, idmaps, opener)?,
+            mounts: mounts::plan(
+                &spec.mounts,
+                create.cgroup,
+                idmaps,
+                mounts::Common {
+                    opener,
+                    label: &linux.mount_label,
+                },
+            )?,
             devices: devices::plan(spec, linux, namespaces.has_user())?,
             masked: &linux.masked_paths,
             readonly: &linux.readonly_paths,
@@ -177,16 +195,23 @@ fn place(
     }
 }
 
+/// Where classes of caches and memory bandwidth would be made.
+const RESCTRL: &str = "/sys/fs/resctrl/schemata";
+
 /// What would otherwise be left out in silence.
-fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
-    let asked = [
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
-    ];
-    match asked.into_iter().find(|(_, is_asked)| *is_asked) {
-        Some((member, _)) => Err(Error::Unsupported { member }),
+fn refuse_intel_rdt(linux: &Linux) -> Result<(), Error> {
+    match linux.intel_rdt {
         None => Ok(()),
+        Some(_) if rustix::fs::access(RESCTRL, rustix::fs::Access::EXISTS).is_err() => {
+            Err(Error::invalid(
+                "linux.intelRdt",
+                "intelRdt is specified in config, but Intel RDT is not supported or enabled: no resctrl file system at \
+                 /sys/fs/resctrl",
+            ))
+        }
+        Some(_) => Err(Error::Unsupported {
+            member: "linux.intelRdt",
+        }),
     }
 }
 

@@ -38,6 +38,14 @@ fn place(root: &Root, plan: MountPlan) -> Step {
     let target = target(root, &plan)?;
     let attributes = plan.attributes.set;
     let mounted = match plan.source {
+        Source::Remount(attributes) => {
+            let change = Change {
+                set: attributes.set,
+                clear: attributes.clear,
+                ..Change::default()
+            };
+            return set_attributes(&target, Depth::One, &change).tried(|| "remount".to_owned());
+        }
         Source::Tree { tree, .. } => {
             let tree = tree
                 .opened()

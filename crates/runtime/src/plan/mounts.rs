@@ -35,6 +35,8 @@ pub(crate) enum Source {
         /// Its root is not a folder.
         is_file: bool,
     },
+    /// What is mounted at the destination already; only its attributes change.
+    Remount(Attributes),
     /// A file system made in the container's namespaces.
     New(NewFilesystem),
     /// A tmpfs with one folder for each hierarchy of cgroups, bound from the container's own groups.
@@ -92,16 +94,24 @@ pub(crate) enum Opener {
     Child,
 }
 
+/// What holds for all mounts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Common<'a> {
+    pub(crate) opener: Opener,
+    /// SELinux label of new file systems.
+    pub(crate) label: &'a str,
+}
+
 /// Prepares every mount of the spec.
 pub(crate) fn plan(
     mounts: &[Mount],
     cgroup: Option<&cgroup::Group>,
     mut idmaps: Idmaps<'_>,
-    opener: Opener,
+    common: Common<'_>,
 ) -> Result<Vec<MountPlan>, Error> {
     mounts
         .iter()
-        .map(|mount| one(mount, cgroup, &mut idmaps, opener))
+        .map(|mount| one(mount, cgroup, &mut idmaps, common))
         .collect()
 }
 
@@ -109,7 +119,7 @@ fn one(
     mount: &Mount,
     cgroup: Option<&cgroup::Group>,
     idmaps: &mut Idmaps<'_>,
-    opener: Opener,
+    common: Common<'_>,
 ) -> Result<MountPlan, Error> {
     let options = options::parse(&mount.options);
     let failed = |what: String, errno: Errno| Error::Mount {
@@ -124,39 +134,44 @@ fn one(
     };
     let idmap = idmap_of(mount, &options, idmaps)?;
     let is_bind = mount.kind == "bind" || options.bind.is_some();
-    let source =
-        if is_bind && opener == Opener::Child && idmap.is_none() && !options.source_without_links {
-            let stat = rustix::fs::stat(mount.source.as_str())
-                .map_err(|errno| failed(format!("open {}", mount.source), errno))?;
-            Source::Tree {
-                tree: Tree::Late {
-                    source: mount.source.clone(),
-                    options: options.clone(),
-                },
-                is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
-            }
-        } else if is_bind {
-            bind(mount, &options, idmap).map_err(|(what, errno)| failed(what, errno))?
-        } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
-            cgroups(cgroup, &options)?
-        } else if mount.kind.is_empty() {
-            return Err(Error::invalid(
-                format!("mount {}", mount.destination.display()),
-                "it has no type",
-            ));
-        } else {
-            Source::New(NewFilesystem {
-                kind: mount.kind.clone(),
+    let source = if options.remounts {
+        remount(mount, &options)?
+    } else if is_bind
+        && common.opener == Opener::Child
+        && idmap.is_none()
+        && !options.source_without_links
+    {
+        let stat = rustix::fs::stat(mount.source.as_str())
+            .map_err(|errno| failed(format!("open {}", mount.source), errno))?;
+        Source::Tree {
+            tree: Tree::Late {
                 source: mount.source.clone(),
-                flags: flags(mount, &options),
-                own: options.own.clone(),
-                copies_up: options.copies_up,
-                idmap: idmap
-                    .map(|(fd, _)| fd.try_clone())
-                    .transpose()
-                    .map_err(|error| failed("idmap".to_owned(), Refusal::from(error).0))?,
-            })
-        };
+                options: options.clone(),
+            },
+            is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
+        }
+    } else if is_bind {
+        bind(mount, &options, idmap).map_err(|(what, errno)| failed(what, errno))?
+    } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
+        cgroups(cgroup, &options)?
+    } else if mount.kind.is_empty() {
+        return Err(Error::invalid(
+            format!("mount {}", mount.destination.display()),
+            "it has no type",
+        ));
+    } else {
+        Source::New(NewFilesystem {
+            kind: mount.kind.clone(),
+            source: mount.source.clone(),
+            flags: flags(mount, &options),
+            own: labelled(&mount.kind, &options, common.label),
+            copies_up: options.copies_up,
+            idmap: idmap
+                .map(|(fd, _)| fd.try_clone())
+                .transpose()
+                .map_err(|error| failed("idmap".to_owned(), Refusal::from(error).0))?,
+        })
+    };
     let propagation = match (&source, options.propagation.as_slice()) {
         // Done on the detached copy; and a new mount is private from the start.
         (Source::Tree { .. }, [(only, Depth::Recursive)]) if *only != Propagation::Shared => {
@@ -179,6 +194,25 @@ fn one(
         attributes,
         propagation,
     })
+}
+
+fn remount(mount: &Mount, options: &Options) -> Result<Source, Error> {
+    match options.own.first() {
+        None => Ok(Source::Remount(options.attributes)),
+        Some((name, _)) => Err(Error::invalid(
+            format!("mount {}", mount.destination.display()),
+            format!("{name:?} cannot be changed by a remount: only attributes of the mount can"),
+        )),
+    }
+}
+
+/// The file system's own options, with the label of those whose files have none of their own. The kernel labels its own.
+fn labelled(kind: &str, options: &Options, label: &str) -> Vec<(String, Option<String>)> {
+    let mut own = options.own.clone();
+    if !label.is_empty() && !matches!(kind, "proc" | "sysfs" | "mqueue") {
+        own.push(("context".to_owned(), Some(label.to_owned())));
+    }
+    own
 }
 
 /// File systems on disks must be told that they are read-only, too; those of the kernel are shared, and must not.
@@ -366,6 +400,10 @@ fn hierarchy(label: &str, folder: &Path, options: &Options) -> Result<Hierarchy,
 mod tests {
     use super::*;
 
+    fn common(opener: Opener) -> Common<'static> {
+        Common { opener, label: "" }
+    }
+
     fn bind_of(source: &str) -> Mount {
         Mount {
             destination: "/x".into(),
@@ -385,7 +423,7 @@ mod tests {
         let try_it = |path: &str, word: &str| {
             let mut mount = bind_of(temp.join(path).to_str().expect("ASCII"));
             mount.options.push(word.to_owned());
-            plan(&[mount], None, Idmaps::new(&linux), Opener::Parent).map(drop)
+            plan(&[mount], None, Idmaps::new(&linux), common(Opener::Parent)).map(drop)
         };
         try_it("real/inner", "src-nofollow").expect("no link");
         try_it("link/inner", "rw").expect("links are followed elsewhere");
@@ -399,7 +437,8 @@ mod tests {
         let linux = oci::runtime::Linux::default();
         for opener in [Opener::Parent, Opener::Child] {
             let nowhere = [bind_of("/nowhere")];
-            let error = plan(&nowhere, None, Idmaps::new(&linux), opener).expect_err("missing");
+            let error =
+                plan(&nowhere, None, Idmaps::new(&linux), common(opener)).expect_err("missing");
             assert_eq!(
                 fault::chain(&error),
                 "error mounting \"/nowhere\" to rootfs at \"/x\": open /nowhere: no such file or directory"
@@ -415,7 +454,7 @@ mod tests {
             &[bind_of("/etc"), bind_of("/etc/passwd")],
             None,
             Idmaps::new(&linux),
-            Opener::Parent,
+            common(Opener::Parent),
         )
         .expect("both are there");
         let files: Vec<_> = plans
@@ -423,5 +462,26 @@ mod tests {
             .map(|each| matches!(each.source, Source::Tree { is_file: true, .. }))
             .collect();
         assert_eq!(files, [false, true]);
+    }
+
+    #[test]
+    fn only_attributes_are_changed_by_a_remount() {
+        let linux = oci::runtime::Linux::default();
+        let remount = |word: &str| {
+            let mut mount = bind_of("");
+            mount.options = vec!["remount".to_owned(), word.to_owned()];
+            plan(&[mount], None, Idmaps::new(&linux), common(Opener::Parent))
+        };
+        let plans = remount("ro").expect("an attribute");
+        assert!(matches!(plans[0].source, Source::Remount(_)));
+        assert!(remount("size=1m").is_err());
+    }
+
+    #[test]
+    fn new_file_systems_bear_the_label_but_those_of_the_kernel() {
+        let options = options::parse(&["mode=755".to_owned()]);
+        assert_eq!(labelled("tmpfs", &options, "a:b:c").len(), 2);
+        assert_eq!(labelled("proc", &options, "a:b:c").len(), 1);
+        assert_eq!(labelled("tmpfs", &options, "").len(), 1);
     }
 }

@@ -58,6 +58,7 @@ impl<'a> ProcessPlan<'a> {
                 format!("{:?} is not an absolute path", process.cwd),
             ));
         }
+        super::labels::check(process, linux)?;
         // In a user namespace of its own the process begins with every capability.
         let available = if user_namespace {
             u64::MAX
@@ -160,7 +161,14 @@ fn resource(name: &str) -> Option<Resource> {
 }
 
 fn personality(linux: &Linux) -> Result<Option<u32>, Error> {
-    match linux.personality.as_ref().map(|each| each.domain.as_str()) {
+    let wanted = linux.personality.as_ref();
+    if let Some(flag) = wanted.and_then(|each| each.flags.first()) {
+        return Err(Error::invalid(
+            "linux.personality",
+            format!("unknown flag {flag:?}: the specification has none yet"),
+        ));
+    }
+    match wanted.map(|each| each.domain.as_str()) {
         None => Ok(None),
         Some("LINUX") => Ok(Some(0)),
         Some("LINUX32") => Ok(Some(sys::process::PER_LINUX32)),

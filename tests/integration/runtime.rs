@@ -8,4 +8,5 @@ mod life;
 mod limits;
 mod listener;
 mod namespaces;
+mod systemd;
 mod terminal;

@@ -48,6 +48,8 @@ pub(crate) struct Record {
     pub(crate) created: String,
     /// Path of its cgroup in every hierarchy.
     pub(crate) cgroup: String,
+    /// Its scope, when systemd keeps its cgroup.
+    pub(crate) systemd_unit: Option<String>,
     /// Whether its processes end with its first one.
     pub(crate) owns_pids: bool,
     /// Its root, when it lies in a mount namespace of others.

@@ -23,7 +23,7 @@ pub fn features() -> Value {
             "namespaces": kinds(),
             "capabilities": capability::known(),
             "cgroup": {
-                "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true,
+                "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true,
             },
             "seccomp": seccomp::features(),
             "apparmor": { "enabled": true },

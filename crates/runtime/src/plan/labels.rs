@@ -34,7 +34,7 @@ pub(crate) fn check(process: &Process, linux: &Linux) -> Result<(), Error> {
 
 /// Whether the kernel has SELinux, and somebody has set it up.
 fn has_selinux() -> bool {
-    rustix::fs::statfs("/sys/fs/selinux").is_ok_and(|found| found.f_type as i64 == SELINUX)
+    rustix::fs::statfs("/sys/fs/selinux").is_ok_and(|found| found.f_type == SELINUX)
 }
 
 /// Whether the kernel has AppArmor, and it is on.

@@ -1,8 +1,12 @@
 //! The OCI runtime's command line, as engines drive it.
 
 mod confinement;
+mod devices;
 mod engines;
 mod exec;
 mod life;
 mod limits;
+mod listener;
+mod namespaces;
+mod systemd;
 mod terminal;

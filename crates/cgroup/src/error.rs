@@ -119,6 +119,35 @@ pub enum Error {
         /// The key.
         file: String,
     },
+    /// Groups are to be systemd's, and it does not run this machine.
+    #[error("systemd does not run this machine (no /run/systemd/system)")]
+    NoSystemd,
+    /// systemd did not do what it was asked.
+    #[error("{what} {unit} by systemd")]
+    Systemd {
+        /// What was asked.
+        what: &'static str,
+        /// Of which unit.
+        unit: String,
+        /// Why not.
+        source: crate::systemd::Trouble,
+    },
+    /// A path names no unit of systemd.
+    #[error("invalid cgroup path {path:?}: {reason}")]
+    Unit {
+        /// The path.
+        path: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An annotation is no property of a unit.
+    #[error("invalid value {value:?} of the annotation org.systemd.property.{name}")]
+    Property {
+        /// The property.
+        name: String,
+        /// Its value.
+        value: String,
+    },
     /// A device rule cannot be understood.
     #[error("invalid device rule {rule:?}")]
     DeviceRule {
@@ -185,6 +214,8 @@ impl Error {
             | Error::NoController { .. }
             | Error::Unsupported { .. }
             | Error::UnifiedKey { .. }
+            | Error::Unit { .. }
+            | Error::Property { .. }
             | Error::DeviceRule { .. } => fault::Kind::Invalid,
             Error::Write { source, .. } => match source.errno {
                 Errno::INVAL | Errno::RANGE | Errno::NOENT | Errno::NODEV | Errno::NXIO => {
@@ -194,7 +225,9 @@ impl Error {
                 Errno::PERM | Errno::ACCESS | Errno::ROFS => fault::Kind::Denied,
                 _ => fault::Kind::Internal,
             },
-            Error::NotFrozen { .. } | Error::NoHierarchy => fault::Kind::Unavailable,
+            Error::NotFrozen { .. } | Error::NoHierarchy | Error::NoSystemd => {
+                fault::Kind::Unavailable
+            }
             _ => fault::Kind::Internal,
         }
     }

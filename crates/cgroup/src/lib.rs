@@ -16,6 +16,7 @@ pub mod features;
 pub mod group;
 pub mod hierarchy;
 pub mod stats;
+pub mod systemd;
 
 mod dir;
 mod freeze;

@@ -21,7 +21,7 @@ pub use resources::{
     Pids, Rdma, ThrottleDevice, WeightDevice,
 };
 pub use seccomp::{LinuxSeccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompSyscall};
-pub use state::{State, Status};
+pub use state::{ContainerProcessState, State, Status};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

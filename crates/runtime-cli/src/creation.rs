@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use cgroup::Group;
+use cgroup::systemd::Unit;
 use oci::Rootfs;
 use oci::runtime::{Linux, NamespaceKind, Spec};
 use runtime::seccomp::Program;
-use runtime::{Create, Manner, Stdio};
+use runtime::{Create, Manner, SharedRoot, Stdio};
 
 use crate::bundle::Bundle;
 use crate::console::{self, Console};
@@ -17,6 +18,7 @@ use crate::options::{Flag, Given, switch, value};
 use crate::process_table;
 use crate::record::{Container, Record};
 use crate::removal;
+use crate::scope::{self, Placeholder};
 
 /// The options that `create` and `run` share.
 pub(crate) const BUNDLE: Flag = value(&["bundle", "b"], "folder of the bundle (default: .)");
@@ -42,6 +44,7 @@ pub(crate) struct Making {
     rootfs: Rootfs,
     bundle: PathBuf,
     group: Group,
+    placeholder: Option<Placeholder>,
     filter: Option<Program>,
     manner: Manner,
     pid_file: Option<PathBuf>,
@@ -52,6 +55,7 @@ pub(crate) struct Making {
 pub(crate) struct Made {
     pub(crate) pid: i32,
     pub(crate) terminal: Option<std::os::fd::OwnedFd>,
+    pub(crate) shared_root: Option<SharedRoot>,
 }
 
 /// A path that is still right after we have entered the bundle.
@@ -83,6 +87,9 @@ impl Making {
         })?;
         process.env.extend(preserved.environment());
         let console = Console::plan(socket, detach, process.terminal)?;
+        for warning in runtime::warnings(&spec) {
+            globals.warn(&warning);
+        }
         let linux = spec.linux.get_or_insert_default();
         let filter = linux
             .seccomp
@@ -92,11 +99,18 @@ impl Making {
             })
             .transpose()?;
         let path = crate::limits::path(linux, id);
-        let record = record(id, &spec, &bundle.path, &bundle.rootfs, path.clone());
-        let container = Container::claim(&globals.root, record)?;
-        let linux = spec.linux.get_or_insert_default();
-        let group = match crate::limits::make(globals, &path, linux) {
-            Ok(group) => group,
+        let mut record = record(id, &spec, &bundle.path, &bundle.rootfs, path);
+        let unit = match globals.systemd {
+            true => Some(scope::unit(&spec, id)?),
+            false => None,
+        };
+        if let Some(unit) = &unit {
+            record.systemd_unit = Some(unit.name().to_owned());
+            record.cgroup.clear();
+        }
+        let mut container = Container::claim(&globals.root, record)?;
+        let (group, placeholder) = match make_group(&mut container, &spec, unit.as_ref()) {
+            Ok(made) => made,
             Err(error) => {
                 // What failed first is what is told.
                 let _ = container.forget();
@@ -114,6 +128,7 @@ impl Making {
             bundle: bundle.path,
             spec,
             group,
+            placeholder,
             filter,
             manner: manner(given, preserved),
             pid_file,
@@ -143,8 +158,11 @@ impl Making {
 
     /// Writes down what was made. Returns the terminal when it is for us to serve.
     pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
+        // The container is in its scope now.
+        self.placeholder = None;
         let record = &mut self.container.record;
         record.pid = made.pid;
+        record.shared_root = made.shared_root;
         record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
         let filter = self.filter.as_ref().map(Program::encode);
         self.container
@@ -164,7 +182,8 @@ impl Making {
     }
 
     /// Takes everything back after a failure, which is what will be told.
-    pub(crate) fn undo(&self, globals: &Globals) {
+    pub(crate) fn undo(&mut self, globals: &Globals) {
+        self.placeholder = None;
         let taken_back = removal::kill(&self.container)
             .and_then(|()| {
                 self.group
@@ -176,6 +195,26 @@ impl Making {
             globals.warn(&error.line());
         }
     }
+}
+
+/// Makes the cgroup with its limits, in a scope of systemd's or by ourselves.
+fn make_group(
+    container: &mut Container,
+    spec: &Spec,
+    unit: Option<&Unit>,
+) -> Result<(Group, Option<Placeholder>), Error> {
+    let linux = spec.linux.clone().unwrap_or_default();
+    let resources = crate::limits::of(&linux);
+    let mut placeholder = None;
+    if let Some(unit) = unit {
+        let id = &container.record.id;
+        let (path, holder) = scope::make(unit, id, &resources, &spec.annotations)?;
+        container.record.cgroup = path;
+        placeholder = Some(holder);
+    }
+    let group = Group::create(&container.record.cgroup, &resources)
+        .map_err(|source| Error::Cgroup { source })?;
+    Ok((group, placeholder))
 }
 
 /// Writes a process id, so that a reader sees all of it.
@@ -202,6 +241,8 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         created: jiff::Timestamp::now().to_string(),
         cgroup,
         owns_pids: spec.linux.as_ref().is_some_and(owns_pids),
+        systemd_unit: None,
+        shared_root: None,
         annotations: spec.annotations.clone(),
         poststart: hooks.poststart,
         poststop: hooks.poststop,

@@ -84,6 +84,11 @@ pub(crate) enum Error {
         what: &'static str,
         source: io::Error,
     },
+    #[error("detach the root {}", path.display())]
+    Detach {
+        path: PathBuf,
+        source: runtime::Refusal,
+    },
     #[error("run from a sealed copy of the program")]
     Seal { source: io::Error },
     #[error("unable to start container process")]

@@ -17,6 +17,7 @@ mod options;
 mod process_table;
 mod record;
 mod removal;
+mod scope;
 mod signals;
 
 use std::ffi::OsString;

@@ -1,10 +1,7 @@
 //! The container's cgroup: where it is, and the device rules that every container has.
 
-use cgroup::{Controller, Group};
+use cgroup::Controller;
 use oci::runtime::{DeviceRule, Linux, LinuxResources};
-
-use crate::error::Error;
-use crate::globals::Globals;
 
 /// Where the cgroup is. A relative path counts from the roots of the hierarchies; without one it is the container's id.
 ///
@@ -21,17 +18,14 @@ pub(crate) fn path(linux: &Linux, id: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// Makes the cgroup with its limits.
-pub(crate) fn make(globals: &Globals, path: &str, linux: &Linux) -> Result<Group, Error> {
-    if globals.systemd {
-        return Err(Error::Systemd);
-    }
+/// The limits that a container's cgroup gets: the spec's, and rules for the devices that every container has.
+pub(crate) fn of(linux: &Linux) -> LinuxResources {
     let mut resources = linux.resources.clone().unwrap_or_default();
     let has_devices = cgroup::host().is_ok_and(|host| host.has(Controller::Devices));
     if has_devices || !resources.devices.is_empty() {
         allow_devices(&mut resources);
     }
-    Group::create(path, &resources).map_err(|source| Error::Cgroup { source })
+    resources
 }
 
 /// Major and minor of the devices that the spec promises to every container; `None` is any.

@@ -19,6 +19,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use oci::runtime::{Hook, Spec, State, Status};
+use runtime::SharedRoot;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -47,8 +48,12 @@ pub(crate) struct Record {
     pub(crate) created: String,
     /// Path of its cgroup in every hierarchy.
     pub(crate) cgroup: String,
+    /// Its scope, when systemd keeps its cgroup.
+    pub(crate) systemd_unit: Option<String>,
     /// Whether its processes end with its first one.
     pub(crate) owns_pids: bool,
+    /// Its root, when it lies in a mount namespace of others.
+    pub(crate) shared_root: Option<SharedRoot>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) poststart: Vec<Hook>,
     pub(crate) poststop: Vec<Hook>,

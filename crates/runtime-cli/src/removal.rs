@@ -45,19 +45,35 @@ fn await_end(init: &OwnedFd) -> Result<(), Error> {
 
 /// Removes what is left of a container whose first process has ended.
 pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Error> {
-    if let Some(group) = container.group()? {
+    let group = container.group()?;
+    if let Some(group) = &group {
         // A pid namespace ends with its first process; without one the others live on.
         if !container.record.owns_pids {
             group
                 .kill_all()
                 .map_err(|source| Error::Cgroup { source })?;
         }
+    }
+    if let Some(unit) = &container.record.systemd_unit
+        && cgroup::systemd::is_running()
+    {
+        cgroup::systemd::stop(unit).map_err(|source| Error::Cgroup { source })?;
+    }
+    if let Some(group) = group {
         let removed = match group.remove() {
             // Somebody has been put into the group from outside.
             Err(cgroup::Error::Remove { .. }) => group.kill_all().and_then(|()| group.remove()),
             other => other,
         };
         removed.map_err(|source| Error::Cgroup { source })?;
+    }
+    if let Some(root) = &container.record.shared_root
+        && let Err(source) = root.detach()
+    {
+        return Err(Error::Detach {
+            path: container.record.rootfs.clone(),
+            source,
+        });
     }
     container.forget()?;
     let hooks = &container.record.poststop;

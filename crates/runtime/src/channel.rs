@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! child ─► parent                    parent ─► child                  when
-//!                                    Mapped   ids are mapped          new user namespace: the child waits for it first
+//!                                    Given    its ids, its devices    user namespace, network devices: it waits for them
 //! Console  + the pty's master (fd)                                    terminals
 //! Hooks    run the runtime's hooks   HooksDone                        prestart or createRuntime hooks
+//! Listener + a descriptor's number   Listening                        the system call filter asks somebody: see `listener.rs`
 //! Ready    all but the last steps    Start                            create and start are apart; `gate.rs` when by two processes
 //! Failed   + report (JSON); ends                                      any step failed
 //! (end of file)                                                       the program has been executed
@@ -14,7 +15,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -31,6 +32,8 @@ pub(crate) enum News {
     Console(OwnedFd),
     /// The runtime's hooks are due.
     Hooks,
+    /// The child holds a listener of its filter under this number.
+    Listener(i32),
     /// Waiting for `Start`.
     Ready,
     /// A step failed; the child ends.
@@ -43,16 +46,19 @@ pub(crate) enum News {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Word {
-    /// Ids are mapped.
-    Mapped = b'm',
+    /// What only the parent can give: ids are mapped, network devices are there.
+    Given = b'g',
     /// The runtime's hooks have run.
     HooksDone = b'h',
+    /// Somebody answers for the filter.
+    Listening = b'l',
     /// Execute the program.
     Start = b's',
 }
 
 const CONSOLE: u8 = b'C';
 const HOOKS: u8 = b'H';
+const LISTENER: u8 = b'L';
 const READY: u8 = b'R';
 const FAILED: u8 = b'F';
 
@@ -109,6 +115,10 @@ impl ParentEnd {
             None => Ok(News::Closed),
             Some(&HOOKS) => Ok(News::Hooks),
             Some(&READY) => Ok(News::Ready),
+            Some(&LISTENER) => message[1..]
+                .try_into()
+                .map(|number| News::Listener(i32::from_ne_bytes(number)))
+                .map_err(|_| Errno::BADMSG),
             Some(&FAILED) => serde_json::from_slice(&message[1..])
                 .map(News::Failed)
                 .map_err(|_| Errno::BADMSG),
@@ -156,6 +166,21 @@ impl ChildEnd {
     pub(crate) fn ask_for_hooks(&self) -> Step {
         self.send(&[HOOKS]).tried(|| "ask for hooks".to_owned())?;
         self.expect(Word::HooksDone)
+    }
+
+    /// Has the parent take a listener of our filter, and waits until somebody answers. Nothing but write and read here:
+    /// the filter is in force.
+    pub(crate) fn hand_over_listener(&self, listener: &OwnedFd) -> Step {
+        let mut message = [LISTENER; 5];
+        message[1..].copy_from_slice(&listener.as_raw_fd().to_ne_bytes());
+        rustix::io::write(&self.0, &message)
+            .tried(|| "tell of the filter's listener".to_owned())?;
+        let mut word = [0u8; 1];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut word)) {
+            Ok(1) if word[0] == Word::Listening as u8 => Ok(()),
+            Ok(_) => Err(Failure::new("nobody answers for the filter")),
+            Err(errno) => Err(errno).tried(|| "wait for who answers for the filter".to_owned()),
+        }
     }
 
     /// Says that all is ready.

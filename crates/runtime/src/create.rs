@@ -16,8 +16,11 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::idmap::write_maps;
 use crate::init;
+use crate::listener::Listener;
 use crate::manner::Manner;
+use crate::net_devices::Device;
 use crate::plan::{Plan, StartAt};
+use crate::shared_root::SharedRoot;
 use crate::stdio::Stdio;
 
 /// What a container is made from.
@@ -52,6 +55,8 @@ pub struct Created {
     pub pidfd: OwnedFd,
     /// The terminal's master.
     pub console: Option<OwnedFd>,
+    /// What must be detached once it has gone.
+    pub shared_root: Option<SharedRoot>,
     channel: ParentEnd,
     after: After,
 }
@@ -65,6 +70,8 @@ pub struct Waiting {
     pub pidfd: OwnedFd,
     /// The terminal's master.
     pub console: Option<OwnedFd>,
+    /// What must be detached once it has gone.
+    pub shared_root: Option<SharedRoot>,
 }
 
 /// A container whose program runs.
@@ -76,6 +83,8 @@ pub struct Started {
     pub pidfd: OwnedFd,
     /// The terminal's master.
     pub console: Option<OwnedFd>,
+    /// What must be detached once it has gone.
+    pub shared_root: Option<SharedRoot>,
 }
 
 /// What the parent does once the child has gone its way.
@@ -85,6 +94,7 @@ struct After {
     create_runtime: Vec<Hook>,
     poststart: Vec<Hook>,
     state: State,
+    listener: Option<Listener>,
 }
 
 /// Makes a container that waits for its start.
@@ -112,6 +122,7 @@ pub fn create_apart(create: Create<'_>, gate: Gate) -> Result<Waiting, Error> {
             pid: born.pid,
             pidfd: born.pidfd,
             console: born.console,
+            shared_root: born.shared_root,
         }),
         Ok(_) => Err(born.lose(Error::Lost)),
         Err(error) => Err(born.lose(error)),
@@ -140,6 +151,7 @@ impl Created {
             pid: self.pid,
             pidfd: self.pidfd,
             console: self.console,
+            shared_root: self.shared_root,
             channel: self.channel,
         };
         if let Err(errno) = born.channel.say(Word::Start) {
@@ -166,6 +178,7 @@ fn finish(born: Born, after: &After) -> Result<Started, Error> {
         pid: born.pid,
         pidfd: born.pidfd,
         console: born.console,
+        shared_root: born.shared_root,
     })
 }
 
@@ -175,6 +188,7 @@ pub(crate) struct Born {
     pub(crate) pid: i32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) console: Option<OwnedFd>,
+    pub(crate) shared_root: Option<SharedRoot>,
     pub(crate) channel: ParentEnd,
 }
 
@@ -190,13 +204,14 @@ impl Born {
                 News::Console(master) => self.console = Some(master),
                 News::Failed(report) => return Err(report.into_error()),
                 News::Hooks => self.run_hooks(after)?,
+                News::Listener(number) => self.serve_listener(number, after.listener.clone())?,
                 news @ (News::Ready | News::Closed) => return Ok(news),
             }
         }
     }
 
     /// The same for a process that has no hooks and does not wait.
-    pub(crate) fn advance_to_exec(&mut self) -> Result<(), Error> {
+    pub(crate) fn advance_to_exec(&mut self, listener: Option<Listener>) -> Result<(), Error> {
         loop {
             match self
                 .channel
@@ -205,10 +220,18 @@ impl Born {
             {
                 News::Console(master) => self.console = Some(master),
                 News::Failed(report) => return Err(report.into_error()),
+                News::Listener(number) => self.serve_listener(number, listener.clone())?,
                 News::Hooks | News::Ready => return Err(Error::Lost),
                 News::Closed => return Ok(()),
             }
         }
+    }
+
+    fn serve_listener(&self, number: i32, listener: Option<Listener>) -> Result<(), Error> {
+        listener.ok_or(Error::Lost)?.send(self.pid, number)?;
+        self.channel
+            .say(Word::Listening)
+            .map_err(Error::spawn("go on once somebody listens"))
     }
 
     fn run_hooks(&self, after: &After) -> Result<(), Error> {
@@ -224,6 +247,10 @@ impl Born {
     /// Ends what could not become the program, and takes its status, so that nothing is left.
     pub(crate) fn lose(self, error: Error) -> Error {
         end(&self.pidfd);
+        if let Some(root) = &self.shared_root {
+            // What failed first is what is told.
+            let _ = root.detach();
+        }
         error
     }
 
@@ -232,6 +259,7 @@ impl Born {
             pid: self.pid,
             pidfd: self.pidfd,
             console: self.console,
+            shared_root: self.shared_root,
             channel: self.channel,
             after,
         }
@@ -250,14 +278,20 @@ fn end(pidfd: &OwnedFd) {
 /// Plans, clones, and does the parent's part up to where the child goes on by itself.
 fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
     let group = create.cgroup;
-    let hooks = create.spec.hooks.clone().unwrap_or_default();
+    let spec = create.spec;
+    let hooks = spec.hooks.clone().unwrap_or_default();
     let mut plan = Plan::new(create, start)?;
     let after = After {
         prestart: hooks.prestart,
         create_runtime: hooks.create_runtime,
         poststart: hooks.poststart,
         state: plan.state.clone(),
+        listener: spec
+            .linux
+            .as_ref()
+            .and_then(|linux| Listener::of(linux, plan.state.clone())),
     };
+    let shared_root = plan.shared_root()?;
     let mut birth_group = None;
     if let Some(group) = group {
         let entry = group.entry().map_err(|source| Error::Cgroup { source })?;
@@ -266,7 +300,7 @@ fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
     }
     let (parent, mut child) = channel::pair().map_err(Error::spawn("make a channel"))?;
     let mut parent = Some(parent);
-    let user = UserPart::take(&mut plan);
+    let part = ParentPart::take(&mut plan)?;
     let how = Clone {
         namespaces: plan.namespaces.at_clone(),
         cgroup: birth_group.as_ref().map(AsFd::as_fd),
@@ -299,15 +333,68 @@ fn bear(create: Create<'_>, start: StartAt) -> Result<(Born, After), Error> {
         pid,
         pidfd,
         console: None,
+        shared_root,
         channel: parent.ok_or(Error::Lost)?,
     };
-    match user.map(|part| part.give(&born)).transpose() {
+    match part.map(|part| part.give(&born)).transpose() {
         Ok(_) => Ok((born, after)),
         Err(error) => Err(born.lose(error)),
     }
 }
 
-/// What only the parent can do for a child in a new user namespace.
+/// What only the parent can do; the child waits for it.
+#[derive(Debug)]
+struct ParentPart {
+    user: Option<UserPart>,
+    devices: Vec<Device>,
+    /// The network namespace that is joined by path.
+    network: Option<OwnedFd>,
+}
+
+impl ParentPart {
+    fn take(plan: &mut Plan<'_>) -> Result<Option<Self>, Error> {
+        if !plan.awaits_parent {
+            return Ok(None);
+        }
+        let mut joined = plan.namespaces.join.iter();
+        let network = joined
+            .find(|(kind, _)| *kind == Namespaces::NETWORK)
+            .map(|(_, fd)| fd.try_clone())
+            .transpose()
+            .map_err(|error| Error::Spawn {
+                what: "keep the network namespace",
+                source: Refusal::from(error),
+            })?;
+        Ok(Some(Self {
+            user: UserPart::take(plan),
+            devices: std::mem::take(&mut plan.net_devices),
+            network,
+        }))
+    }
+
+    fn give(self, born: &Born) -> Result<(), Error> {
+        if let Some(user) = self.user {
+            user.give(born)?;
+        }
+        if !self.devices.is_empty() {
+            let network = match self.network {
+                Some(joined) => joined,
+                None => {
+                    let path = format!("/proc/{}/ns/net", born.pid);
+                    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                    rustix::fs::open(path, flags, Mode::empty())
+                        .map_err(Error::spawn("open the container's network namespace"))?
+                }
+            };
+            crate::net_devices::give(&self.devices, &network)?;
+        }
+        born.channel
+            .say(Word::Given)
+            .map_err(Error::spawn("go on after the parent's part"))
+    }
+}
+
+/// Its part for a child in a new user namespace.
 #[derive(Debug)]
 struct UserPart {
     uids: Vec<oci::runtime::IdMapping>,
@@ -349,9 +436,7 @@ impl UserPart {
             rustix::process::prlimit(pid, resource, limit)
                 .map_err(Error::spawn("error setting rlimit"))?;
         }
-        born.channel
-            .say(Word::Mapped)
-            .map_err(Error::spawn("go on after the id maps"))
+        Ok(())
     }
 }
 

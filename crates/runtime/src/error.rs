@@ -42,6 +42,16 @@ pub enum Error {
         /// The kernel's answer.
         source: Refusal,
     },
+    /// A network device of the host could not be made the container's.
+    #[error("move network device {name:?} into the container: {what}")]
+    NetDevice {
+        /// Its name on the host.
+        name: String,
+        /// Which step.
+        what: &'static str,
+        /// The kernel's answer.
+        source: Refusal,
+    },
     /// A namespace to be joined could not be opened.
     #[error("open namespace {}", path.display())]
     Namespace {
@@ -94,6 +104,14 @@ pub enum Error {
     /// The process ended before it could say why, most likely killed for want of memory.
     #[error("container init ended before the program was executed (memory limit too low?)")]
     Lost,
+    /// The seccomp agent could not be told.
+    #[error("send the seccomp state to the listener {}", path.display())]
+    Listener {
+        /// Its socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: Refusal,
+    },
     /// Nobody waits for a start: the container has been started, or has ended.
     #[error("the container does not wait for its start")]
     NotWaiting,

@@ -1,8 +1,10 @@
 //! Making one more process in a running container.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use oci::runtime::{Process, Spec};
+use oci::runtime::{Process, Spec, State, Status};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
@@ -14,9 +16,10 @@ use crate::create::Born;
 use crate::errno::Refusal;
 use crate::error::Error;
 use crate::init::{self, Birth, Joining};
+use crate::listener::{self, Listener};
 use crate::manner::Manner;
-use crate::plan::ProcessPlan;
 use crate::plan::namespaces::flag;
+use crate::plan::{NamespacePlan, ProcessPlan};
 use crate::stdio::Stdio;
 
 /// What is executed in which container.
@@ -30,6 +33,8 @@ pub struct Exec<'a> {
     pub spec: &'a Spec,
     /// What is executed, as whom, with which rights.
     pub process: &'a Process,
+    /// The container's bundle, for a seccomp agent.
+    pub bundle: Option<&'a Path>,
     /// A system call filter, as for [`Create`](crate::Create).
     pub seccomp: Option<&'a [u8]>,
     /// The container's cgroup.
@@ -69,6 +74,10 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         .iter()
         .fold(Namespaces::empty(), |all, each| all | flag(each.kind));
     let user = namespaces.contains(Namespaces::USER);
+    let listener = match listener::is_asked_by(exec.seccomp.unwrap_or_default()) {
+        true => Listener::of(linux, state(&exec)?),
+        false => None,
+    };
     let (tasks, birth_group) = match exec.cgroup {
         Some(group) => {
             let entry = group.entry().map_err(|source| Error::Cgroup { source })?;
@@ -86,6 +95,10 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         tasks,
         birth_group,
         init: exec.init,
+        root: match NamespacePlan::owns_mounts_by(linux) {
+            true => None,
+            false => Some(root_of(exec.init)?),
+        },
         namespaces,
         manner: exec.manner,
     };
@@ -95,9 +108,10 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         pid,
         pidfd,
         console: None,
+        shared_root: None,
         channel: parent,
     };
-    match born.advance_to_exec() {
+    match born.advance_to_exec(listener) {
         Ok(()) => Ok(ExecProcess {
             pid: born.pid,
             pidfd: born.pidfd,
@@ -105,6 +119,40 @@ pub fn exec(exec: Exec<'_>) -> Result<ExecProcess, Error> {
         }),
         Err(error) => Err(born.lose(error)),
     }
+}
+
+/// The root directory of a process. Only who shares its mounts with others needs it.
+fn root_of(process: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    let pid = pid_of(process)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(format!("/proc/{pid}/root"), flags, Mode::empty())
+        .map_err(|_| Error::NotRunning)?;
+    // It lives: so the number has been its own all the while.
+    sys::process::send_signal(process, 0).map_err(|_| Error::NotRunning)?;
+    Ok(root)
+}
+
+/// The container as a seccomp agent sees it.
+fn state(exec: &Exec<'_>) -> Result<State, Error> {
+    Ok(State {
+        status: Status::Running,
+        pid: Some(pid_of(exec.init)?),
+        ..crate::hooks::state(exec.id, exec.spec, exec.bundle)
+    })
+}
+
+/// The number of a process, as fdinfo tells it. See pidfd_open(2).
+fn pid_of(process: BorrowedFd<'_>) -> Result<i32, Error> {
+    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd()))
+        .map_err(|error| Error::Spawn {
+            what: "find the container's first process",
+            source: Refusal::from(error),
+        })?;
+    facts
+        .lines()
+        .find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok())
+        .filter(|pid| *pid > 0)
+        .ok_or(Error::NotRunning)
 }
 
 /// Has a helper enter the container and bear the process there, as our child.

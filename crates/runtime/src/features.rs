@@ -23,15 +23,18 @@ pub fn features() -> Value {
             "namespaces": kinds(),
             "capabilities": capability::known(),
             "cgroup": {
-                "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true,
+                "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true,
             },
             "seccomp": seccomp::features(),
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
-            "intelRdt": { "enabled": false },
-            "memoryPolicy": { "modes": crate::plan::schedule::POLICIES },
+            "intelRdt": { "enabled": false, "schemata": false, "monitoring": false },
+            "memoryPolicy": {
+                "modes": crate::plan::schedule::POLICIES,
+                "flags": ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
+            },
             "mountExtensions": { "idmap": { "enabled": true } },
-            "netDevices": { "enabled": false },
+            "netDevices": { "enabled": true },
         },
         "annotations": {},
     })

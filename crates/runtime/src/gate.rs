@@ -20,6 +20,7 @@ use rustix::net::{
 use crate::channel::{ChildEnd, News, ParentEnd, Word};
 use crate::error::Error;
 use crate::failure::{Failure, Step, Tried};
+use crate::listener::Listener;
 
 /// A bound socket on which a created container awaits its start.
 #[derive(Debug)]
@@ -70,8 +71,12 @@ fn address(folder: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix, Errno> 
 ///
 /// # Errors
 /// [`Error::NotWaiting`] when nobody waits there (any more); otherwise why the program could not be executed, and then
-/// the container has ended.
-pub fn open_gate(folder: BorrowedFd<'_>, name: &str) -> Result<(), Error> {
+/// the container has ended. Notifications of its filter go to `listener`.
+pub fn open_gate(
+    folder: BorrowedFd<'_>,
+    name: &str,
+    listener: Option<&Listener>,
+) -> Result<(), Error> {
     let socket = socket().map_err(Error::spawn("make a socket"))?;
     let address = address(folder, name).map_err(Error::spawn("name the start gate"))?;
     connect(&socket, &address).map_err(|_| Error::NotWaiting)?;
@@ -82,10 +87,18 @@ pub fn open_gate(folder: BorrowedFd<'_>, name: &str) -> Result<(), Error> {
         Ok(News::Failed(report)) => return Err(report.into_error()),
         _ => return Err(Error::NotWaiting),
     }
-    match channel.next() {
-        Ok(News::Closed) => Ok(()),
-        Ok(News::Failed(report)) => Err(report.into_error()),
-        _ => Err(Error::Lost),
+    loop {
+        match channel.next() {
+            Ok(News::Closed) => return Ok(()),
+            Ok(News::Failed(report)) => return Err(report.into_error()),
+            Ok(News::Listener(number)) => {
+                let known = listener.and_then(|each| Some((each, each.init()?)));
+                let (listener, pid) = known.ok_or(Error::Lost)?;
+                listener.clone().send(pid, number)?;
+                channel.say(Word::Listening).map_err(|_| Error::Lost)?;
+            }
+            _ => return Err(Error::Lost),
+        }
     }
 }
 
@@ -115,11 +128,11 @@ mod tests {
             let channel = gate.await_start().expect("somebody comes");
             channel.fail(crate::failure::Report::new("x", Failure::new("no luck")));
         });
-        let error = open_gate(fd.as_fd(), "gate").expect_err("the report");
+        let error = open_gate(fd.as_fd(), "gate", None).expect_err("the report");
         assert!(fault::chain(&error).contains("no luck"));
         child.join().expect("no panic");
         assert!(matches!(
-            open_gate(fd.as_fd(), "gate"),
+            open_gate(fd.as_fd(), "gate", None),
             Err(Error::NotWaiting)
         ));
         std::fs::remove_dir_all(path).expect("our folder");
@@ -133,7 +146,7 @@ mod tests {
         let silent = socket().expect("a socket");
         connect(&silent, &address(fd.as_fd(), "gate").expect("short")).expect("it listens");
         drop(silent);
-        open_gate(fd.as_fd(), "gate").expect("the end of the channel is the exec");
+        open_gate(fd.as_fd(), "gate", None).expect("the end of the channel is the exec");
         child.join().expect("no panic");
         std::fs::remove_dir_all(path).expect("our folder");
     }

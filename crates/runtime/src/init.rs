@@ -64,8 +64,8 @@ pub(crate) fn become_container(plan: Plan<'_>, channel: &mut ChildEnd) -> ! {
 /// Order is the contract: each step may rely on those above it.
 fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
     step("session", session::begin)?;
-    if plan.namespaces.new.contains(Namespaces::USER) {
-        step("user namespace", || channel.expect(Word::Mapped))?; // before anything that needs an id
+    if plan.awaits_parent {
+        step("parent's part", || channel.expect(Word::Given))?; // before anything that needs an id
     }
     step("oom score", || oom::set(plan.process.oom_score_adj))?; // while the host's /proc is there
     step("cgroups", || cgroups::enter(&plan.tasks))?; // before a cgroup namespace takes its root from them
@@ -83,6 +83,9 @@ fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
         kernel_parameters::write(&plan.sysctl)
     })?; // through the host's /proc, which nobody inside can bend
 
+    step("mount namespace", || {
+        namespaces::enter_mounts(&plan.namespaces)
+    })?;
     let root = step("root", || root::attach(&plan.root))?;
     for mount in std::mem::take(&mut plan.mounts) {
         step("mount", || mounts::mount(&root, mount))?;
@@ -114,9 +117,7 @@ fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
         masks::make_readonly(&root, plan.readonly)
     })?;
     step("read-only root", || root::seal(&root, &plan))?; // after the last thing that is made in it
-    step("pivot root", || {
-        root::pivot(&root, plan.root.propagation, plan.manner)
-    })?;
+    step("pivot root", || root::enter(&root, &plan.root, plan.manner))?;
 
     match &plan.start {
         StartAt::Once => {}
@@ -144,6 +145,7 @@ fn container(mut plan: Plan<'_>, channel: &mut ChildEnd) -> Steps<Infallible> {
         labels,
         plan.init_reaper,
         plan.manner,
+        channel,
     )
 }
 
@@ -187,6 +189,8 @@ pub(crate) struct Joining<'a> {
     /// The cgroup v2 folder that it is born in.
     pub(crate) birth_group: Option<OwnedFd>,
     pub(crate) init: BorrowedFd<'a>,
+    /// The container's root, when it is not that of a mount namespace.
+    pub(crate) root: Option<OwnedFd>,
     pub(crate) namespaces: Namespaces,
     pub(crate) manner: Manner,
 }
@@ -242,7 +246,15 @@ pub(crate) fn enter_container(plan: &Joining<'_>, channel: &mut ChildEnd, pid_to
         }
         // The cgroup namespace comes last: out of it no process can be born in a group of cgroup v2.
         let early = plan.namespaces - Namespaces::CGROUP;
-        let birth = match sys::namespace::join(plan.init, early) {
+        let joined_all = match early.is_empty() {
+            true => Ok(()),
+            false => sys::namespace::join(plan.init, early),
+        };
+        let entered = joined_all.and_then(|()| match &plan.root {
+            Some(root) => root::change_to(root).map_err(Into::into),
+            None => Ok(()),
+        });
+        let birth = match entered {
             Err(error) => Birth::NotJoined(error.raw_os_error().unwrap_or(0)),
             Ok(()) => {
                 let how = Clone {
@@ -268,6 +280,7 @@ fn close_all_but_needed(plan: &Joining<'_>, channel: &ChildEnd, pid_to: &OwnedFd
     let mut kept = vec![channel.as_fd(), pid_to.as_fd(), plan.init];
     kept.extend(plan.tasks.iter().map(AsFd::as_fd));
     kept.extend(plan.birth_group.as_ref().map(AsFd::as_fd));
+    kept.extend(plan.root.as_ref().map(AsFd::as_fd));
     if let Stdio::Pipes {
         stdin,
         stdout,
@@ -304,7 +317,14 @@ fn joined(plan: &Joining<'_>, channel: &ChildEnd) -> Steps<Infallible> {
     if !plan.manner.keeps_keyring {
         step("keyring", || session::join_keyring(plan.id))?;
     }
-    confine(&plan.process, &plan.stdio, labels, false, plan.manner)
+    confine(
+        &plan.process,
+        &plan.stdio,
+        labels,
+        false,
+        plan.manner,
+        channel,
+    )
 }
 
 /// Gives up every right that the program is not to have, and becomes it.
@@ -314,6 +334,7 @@ fn confine(
     labels: labels::Labels,
     reaper: bool,
     manner: Manner,
+    channel: &ChildEnd,
 ) -> Steps<Infallible> {
     step("standard streams", || streams::lay_out(stdio, process.uid))?;
     step("limits", || rights::set_limits(&process.rlimits))?; // while we may raise them
@@ -326,7 +347,7 @@ fn confine(
     step("user", || rights::become_user(process))?;
     step("working folder", || program::enter_folder(process.cwd))?; // as the user; never through a descriptor of the host
     step("descriptors", || program::close_all(manner.preserve_fds))?; // before the filter, which may not know close_range
-    step("rights", || rights::drop(process))?; // with it the filter: what follows must be in the commonest filters
+    step("rights", || rights::drop(process, channel))?; // with it the filter: what follows must be in the commonest filters
     if reaper {
         step("init", reaper::split)?;
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod capability;
 pub(crate) mod devices;
+pub(crate) mod labels;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod options;
@@ -12,6 +13,7 @@ pub(crate) mod sysctl;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use oci::Rootfs;
 use oci::runtime::{Hook, Linux, NamespaceKind, Spec, State, TimeOffset};
 use sys::mount::Propagation;
 use sys::namespace::Namespaces;
@@ -20,10 +22,12 @@ use crate::create::Create;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::manner::Manner;
+use crate::net_devices::Device;
+use crate::shared_root::SharedRoot;
 use crate::stdio::Stdio;
 
 pub(crate) use devices::{DevicePlan, Node};
-pub(crate) use mounts::{MountPlan, Source};
+pub(crate) use mounts::{MountPlan, Opener, Source};
 pub(crate) use namespaces::NamespacePlan;
 pub(crate) use process::ProcessPlan;
 
@@ -32,6 +36,10 @@ pub(crate) use process::ProcessPlan;
 pub(crate) struct Plan<'a> {
     pub(crate) id: &'a str,
     pub(crate) namespaces: NamespacePlan,
+    /// Taken by the parent before the child is made.
+    pub(crate) net_devices: Vec<Device>,
+    /// Whether the child waits until its parent has given it what only the parent can.
+    pub(crate) awaits_parent: bool,
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) stdio: Stdio,
     pub(crate) root: RootPlan,
@@ -69,11 +77,31 @@ pub(crate) enum StartAt {
 pub(crate) struct RootPlan {
     /// A detached mount.
     pub(crate) mount: OwnedFd,
+    pub(crate) place: Place,
     pub(crate) readonly: bool,
     pub(crate) propagation: Option<(Propagation, sys::mount::Depth)>,
 }
 
+/// Where the root is attached.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In a mount namespace of the container's own: on top of everything, until the pivot.
+    Top { opener: mounts::Opener },
+    /// In a mount namespace of others: at its folder.
+    Folder(PathBuf),
+}
+
 impl<'a> Plan<'a> {
+    /// What somebody has to detach once the container has gone.
+    pub(crate) fn shared_root(&self) -> Result<Option<SharedRoot>, Error> {
+        let Place::Folder(folder) = &self.root.place else {
+            return Ok(None);
+        };
+        let joined = self.namespaces.join_mount.as_ref();
+        let joined = joined.map(|(path, fd)| (path.as_path(), fd));
+        SharedRoot::new(&self.root.mount, folder, joined).map(Some)
+    }
+
     /// Reads the spec, and prepares what the parent can prepare. The cgroup's descriptors are put in by the caller.
     pub(crate) fn new(create: Create<'a>, start: StartAt) -> Result<Self, Error> {
         let spec = create.spec;
@@ -85,14 +113,16 @@ impl<'a> Plan<'a> {
             .process
             .as_ref()
             .ok_or_else(|| Error::invalid("process", "it is missing"))?;
-        refuse_unsupported(linux)?;
+        refuse_intel_rdt(linux)?;
         let namespaces = NamespacePlan::new(linux)?;
+        let net_devices = crate::net_devices::plan(linux)?;
         let sysctl = sysctl::plan(linux, &namespaces)?;
-        let shares_uts = !namespaces.new.contains(Namespaces::UTS);
+        // One that is joined takes the name, too; the runtime's own never does.
+        let shares_uts = linux.namespace(NamespaceKind::Uts).is_none();
         if shares_uts && !(spec.hostname.is_empty() && spec.domainname.is_empty()) {
             return Err(Error::invalid(
                 "hostname",
-                "it can only be set in a uts namespace of the container's own",
+                "it can only be set in a uts namespace other than the runtime's",
             ));
         }
         let stdio = create
@@ -102,18 +132,35 @@ impl<'a> Plan<'a> {
         let mut idmaps = crate::idmap::Idmaps::new(linux);
         let root = crate::rootfs::prepare(create.rootfs, &mut idmaps)?;
         let hooks = spec.hooks.as_ref();
+        // What a hook mounts in the container's namespace must not reach the host, so there all is separated early.
+        let alone = hooks.is_none_or(|all| all.create_container.is_empty());
+        let opener = match namespaces.owns_mounts() && !namespaces.has_user() && alone {
+            true => mounts::Opener::Child,
+            false => mounts::Opener::Parent,
+        };
         let has_runtime_hooks =
             hooks.is_some_and(|all| !(all.prestart.is_empty() && all.create_runtime.is_empty()));
         Ok(Self {
             id: create.id,
+            awaits_parent: namespaces.new.contains(Namespaces::USER) || !net_devices.is_empty(),
+            net_devices,
             tasks: Vec::new(),
             process: ProcessPlan::new(process, linux, create.seccomp, namespaces.has_user())?,
             root: RootPlan {
                 mount: root,
+                place: place(create.rootfs, &namespaces, opener)?,
                 readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
                 propagation: root_propagation(&linux.rootfs_propagation)?,
             },
-            mounts: mounts::plan(&spec.mounts, create.cgroup, idmaps)?,
+            mounts: mounts::plan(
+                &spec.mounts,
+                create.cgroup,
+                idmaps,
+                mounts::Common {
+                    opener,
+                    label: &linux.mount_label,
+                },
+            )?,
             devices: devices::plan(spec, linux, namespaces.has_user())?,
             masked: &linux.masked_paths,
             readonly: &linux.readonly_paths,
@@ -134,21 +181,38 @@ impl<'a> Plan<'a> {
     }
 }
 
+fn place(
+    rootfs: &Rootfs,
+    namespaces: &NamespacePlan,
+    opener: mounts::Opener,
+) -> Result<Place, Error> {
+    match rootfs {
+        _ if namespaces.owns_mounts() => Ok(Place::Top { opener }),
+        Rootfs::Path { path } => Ok(Place::Folder(path.clone())),
+        Rootfs::Overlay { .. } => Err(Error::invalid(
+            "linux.namespaces",
+            "a root put together from layers has no folder to be seen at: it needs a mount namespace of its own",
+        )),
+    }
+}
+
+/// Where classes of caches and memory bandwidth would be made.
+const RESCTRL: &str = "/sys/fs/resctrl/schemata";
+
 /// What would otherwise be left out in silence.
-fn refuse_unsupported(linux: &Linux) -> Result<(), Error> {
-    let listener = linux
-        .seccomp
-        .as_ref()
-        .is_some_and(|profile| !profile.listener_path.is_empty());
-    let asked = [
-        ("linux.netDevices", !linux.net_devices.is_empty()),
-        ("linux.intelRdt", linux.intel_rdt.is_some()),
-        ("linux.mountLabel", !linux.mount_label.is_empty()),
-        ("linux.seccomp.listenerPath", listener),
-    ];
-    match asked.into_iter().find(|(_, is_asked)| *is_asked) {
-        Some((member, _)) => Err(Error::Unsupported { member }),
+fn refuse_intel_rdt(linux: &Linux) -> Result<(), Error> {
+    match linux.intel_rdt {
         None => Ok(()),
+        Some(_) if rustix::fs::access(RESCTRL, rustix::fs::Access::EXISTS).is_err() => {
+            Err(Error::invalid(
+                "linux.intelRdt",
+                "intelRdt is specified in config, but Intel RDT is not supported or enabled: no resctrl file system at \
+                 /sys/fs/resctrl",
+            ))
+        }
+        Some(_) => Err(Error::Unsupported {
+            member: "linux.intelRdt",
+        }),
     }
 }
 

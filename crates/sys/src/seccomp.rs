@@ -1,7 +1,8 @@
 //! System call filters.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use crate::check;
 
@@ -56,6 +57,76 @@ pub fn set_filter(program: &[u8], flags: Flags) -> io::Result<Option<OwnedFd>> {
     }
     // SAFETY: with that flag a successful call returns a descriptor that nobody else owns.
     Ok(Some(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+}
+
+/// A system call that waits for an answer. See seccomp_unotify(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notification {
+    /// What an answer names.
+    pub id: u64,
+    /// The calling thread, in the reader's pid namespace.
+    pub pid: u32,
+    /// The call's number.
+    pub call: i32,
+    /// Its arguments.
+    pub args: [u64; 6],
+}
+
+/// What a waiting system call gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The call is not run, and returns this.
+    Value(i64),
+    /// The call is not run, and fails with this errno.
+    Errno(i32),
+    /// The call is run. Only for calls that need not be confined: the caller can still change what its arguments point
+    /// to.
+    Continue,
+}
+
+/// `SECCOMP_IOCTL_NOTIF_RECV`: `_IOWR('!', 0, struct seccomp_notif)`.
+const RECEIVE: libc::Ioctl = 0xc050_2100_u32 as libc::Ioctl;
+/// `SECCOMP_IOCTL_NOTIF_SEND`: `_IOWR('!', 1, struct seccomp_notif_resp)`.
+const SEND: libc::Ioctl = 0xc018_2101_u32 as libc::Ioctl;
+
+/// Waits for a system call that the filter asks about. See seccomp_unotify(2), Linux 5.0.
+///
+/// # Errors
+/// ENOENT: the caller was killed meanwhile; EINTR: a signal arrived.
+pub fn receive(listener: impl AsFd) -> io::Result<Notification> {
+    // SAFETY: all members are integers, for which zero is a value; the kernel requires zeroes.
+    let mut record: libc::seccomp_notif = unsafe { mem::zeroed() };
+    let fd = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes one struct seccomp_notif, which lives through the call.
+    check(unsafe { libc::ioctl(fd, RECEIVE, &raw mut record) }.into())?;
+    Ok(Notification {
+        id: record.id,
+        pid: record.pid,
+        call: record.data.nr,
+        args: record.data.args,
+    })
+}
+
+/// Answers a system call. See seccomp_unotify(2), Linux 5.0; [`Answer::Continue`] since 5.5.
+///
+/// # Errors
+/// ENOENT: the caller waits no longer.
+pub fn answer(listener: impl AsFd, id: u64, answer: Answer) -> io::Result<()> {
+    let (val, error, flags) = match answer {
+        Answer::Value(value) => (value, 0, 0),
+        Answer::Errno(errno) => (0, -errno, 0),
+        Answer::Continue => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+    };
+    let mut record = libc::seccomp_notif_resp {
+        id,
+        val,
+        error,
+        flags,
+    };
+    let fd = listener.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads one struct seccomp_notif_resp, which lives through the call.
+    check(unsafe { libc::ioctl(fd, SEND, &raw mut record) }.into())?;
+    Ok(())
 }
 
 #[cfg(test)]

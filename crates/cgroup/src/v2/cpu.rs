@@ -55,7 +55,7 @@ pub(crate) fn apply(dir: &Dir, cpu: &Cpu) -> Result<()> {
     clippy::cast_sign_loss,
     reason = "the values are between 1 and 262144"
 )]
-fn weight(shares: u64) -> u64 {
+pub(crate) fn weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         262_144.. => 10_000,

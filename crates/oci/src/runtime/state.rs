@@ -25,6 +25,25 @@ pub struct State {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// What a seccomp agent receives beside the descriptor that it answers on.
+///
+/// Spec: OCI runtime config-linux, "The Container Process State".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContainerProcessState {
+    /// The spec's version.
+    pub oci_version: String,
+    /// What the descriptors sent along are, in their order.
+    pub fds: Vec<String>,
+    /// The process whose calls are asked about, in the runtime's pid namespace.
+    pub pid: i32,
+    /// `listenerMetadata` of the filter.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub metadata: String,
+    /// Its container.
+    pub state: State,
+}
+
 /// Where a container is in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -52,6 +52,7 @@ fn create(making: &mut Making) -> Result<(), Error> {
     let made = Made {
         pid: waiting.pid,
         terminal: waiting.console,
+        shared_root: waiting.shared_root,
     };
     making.keep(made).map(drop)
 }

@@ -85,6 +85,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
         init: init.as_fd(),
         spec: &spec,
         process: &process,
+        bundle: Some(&container.record.bundle),
         seccomp: filter.as_deref(),
         cgroup: Some(&group),
         stdio: match console {

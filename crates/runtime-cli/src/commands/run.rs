@@ -59,6 +59,7 @@ fn follow(making: &mut Making, detach: bool) -> Result<u8, Error> {
     let made = Made {
         pid: started.pid,
         terminal: started.console,
+        shared_root: started.shared_root,
     };
     let terminal = making.keep(made)?;
     let Some(watch) = watch else { return Ok(0) };

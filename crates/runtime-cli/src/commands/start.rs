@@ -1,6 +1,7 @@
 //! `start`: has a created container execute its program.
 
 use oci::runtime::Status;
+use runtime::Listener;
 
 use crate::Command;
 use crate::error::Error;
@@ -26,7 +27,7 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
         Standing::Running => return Err(Error::StartRunning),
         standing => return Err(Error::StartOther { standing }),
     }
-    let opened = runtime::open_gate(container.folder(), GATE);
+    let opened = runtime::open_gate(container.folder(), GATE, listener(&container)?.as_ref());
     if !matches!(opened, Err(runtime::Error::NotWaiting)) {
         container.remove_gate();
     }
@@ -45,4 +46,11 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
         }
     }
     Ok(0)
+}
+
+/// Who answers for its filter, if somebody does: the spec as kept has the listener, without the rules.
+fn listener(container: &Container) -> Result<Option<Listener>, Error> {
+    let spec = container.spec()?;
+    let state = container.state(Status::Created);
+    Ok(spec.linux.and_then(|linux| Listener::of(&linux, state)))
 }

@@ -69,6 +69,9 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
         }
         None => resources(given)?,
     };
+    if let Some(unit) = &container.record.systemd_unit {
+        cgroup::systemd::update(unit, &resources).map_err(|source| Error::Cgroup { source })?;
+    }
     container
         .require_group()?
         .apply(&resources)

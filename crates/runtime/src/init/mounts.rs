@@ -36,12 +36,31 @@ pub(super) fn mount(root: &Root, plan: MountPlan) -> Step {
 
 fn place(root: &Root, plan: MountPlan) -> Step {
     let target = target(root, &plan)?;
-    check_proc(&target, &plan)?;
+    let attributes = plan.attributes.set;
     let mounted = match plan.source {
-        Source::Tree { tree, .. } => tree,
-        Source::New(filesystem) => make(&filesystem, plan.attributes.set, &target)?,
+        Source::Remount(attributes) => {
+            let change = Change {
+                set: attributes.set,
+                clear: attributes.clear,
+                ..Change::default()
+            };
+            return set_attributes(&target, Depth::One, &change).tried(|| "remount".to_owned());
+        }
+        Source::Tree { tree, .. } => {
+            let tree = tree
+                .opened()
+                .map_err(|(what, errno)| Failure::new(format!("{what}: {}", Refusal(errno))))?;
+            let brings_proc = plan.destination == Path::new("/proc") && is_proc(&tree)?;
+            check_proc(&target, &plan.destination, brings_proc)?;
+            tree
+        }
+        Source::New(filesystem) => {
+            check_proc(&target, &plan.destination, filesystem.kind == "proc")?;
+            make(&filesystem, attributes, &target)?
+        }
         Source::Hierarchies(hierarchies) => {
-            return hierarchical(&target, &hierarchies, plan.attributes.set);
+            check_proc(&target, &plan.destination, false)?;
+            return hierarchical(&target, &hierarchies, attributes);
         }
     };
     attach(&mounted, &target)?;
@@ -111,19 +130,9 @@ const REPLACEABLE: [&str; 10] = [
 
 /// Refuses mounts inside a procfs, and anything but a procfs in its place: what an image or a neighbour has there must
 /// not pass for the kernel's word.
-fn check_proc(target: &OwnedFd, plan: &MountPlan) -> Step {
-    let is_proc = |fd: &OwnedFd| {
-        rustix::fs::fstatfs(fd)
-            .map(|stat| stat.f_type == PROC)
-            .tried(|| "look at the mount point".to_owned())
-    };
-    let inside = plan.destination.strip_prefix("/proc").ok();
+fn check_proc(target: &OwnedFd, destination: &Path, brings_proc: bool) -> Step {
+    let inside = destination.strip_prefix("/proc").ok();
     let whole = inside == Some(Path::new(""));
-    let brings_proc = match &plan.source {
-        Source::New(filesystem) => filesystem.kind == "proc",
-        Source::Tree { tree, .. } => whole && is_proc(tree)?,
-        Source::Hierarchies(_) => false,
-    };
     if brings_proc {
         return Ok(());
     }
@@ -140,6 +149,12 @@ fn check_proc(target: &OwnedFd, plan: &MountPlan) -> Step {
     Err(Failure::new(
         "it cannot be mounted because it is inside /proc",
     ))
+}
+
+fn is_proc(fd: &OwnedFd) -> Step<bool> {
+    rustix::fs::fstatfs(fd)
+        .map(|stat| stat.f_type == PROC)
+        .tried(|| "look at the mount point".to_owned())
 }
 
 /// Attaches a detached mount.

@@ -19,6 +19,15 @@ pub(super) fn join(plan: &NamespacePlan) -> Step {
     Ok(())
 }
 
+/// Enters the mount namespace of others, after all that goes by the host's paths.
+pub(super) fn enter_mounts(plan: &NamespacePlan) -> Step {
+    let Some((path, fd)) = &plan.join_mount else {
+        return Ok(());
+    };
+    sys::namespace::join(fd, Namespaces::MOUNT)
+        .tried(|| format!("join the mount namespace {}", path.display()))
+}
+
 /// Joins by a helper what the container's first process could not join itself; the user namespace first, because the
 /// others belong to it.
 pub(super) fn join_for_good(plan: &mut NamespacePlan) -> Step {

@@ -9,6 +9,7 @@ use rustix::thread::{
 };
 use sys::caps::Sets;
 
+use crate::channel::ChildEnd;
 use crate::errno::Refusal;
 use crate::failure::{Failure, Step, Tried};
 use crate::plan::ProcessPlan;
@@ -84,12 +85,12 @@ pub(super) fn become_user(process: &ProcessPlan<'_>) -> Step {
 
 /// The last rights go, and the filter comes. Without `no_new_privs` only `CAP_SYS_ADMIN` may install a filter, so it is
 /// kept until then; with it the filter comes last of all.
-pub(super) fn drop(process: &ProcessPlan<'_>) -> Step {
+pub(super) fn drop(process: &ProcessPlan<'_>, channel: &ChildEnd) -> Step {
     let rights = &process.rights;
     if process.no_new_privileges {
         set_no_new_privs(true).tried(|| "set no_new_privs".to_owned())?;
         keep(rights)?;
-        return filter(process);
+        return filter(process, channel);
     }
     if process.seccomp.is_some() {
         if process.uid != Uid::ROOT {
@@ -100,7 +101,7 @@ pub(super) fn drop(process: &ProcessPlan<'_>) -> Step {
             };
             sys::caps::set(&with_admin).tried(|| "keep CAP_SYS_ADMIN for the filter".to_owned())?;
         }
-        filter(process)?;
+        filter(process, channel)?;
     }
     keep(rights)
 }
@@ -124,11 +125,14 @@ fn keep(rights: &Rights) -> Step {
         })
 }
 
-fn filter(process: &ProcessPlan<'_>) -> Step {
+fn filter(process: &ProcessPlan<'_>, channel: &ChildEnd) -> Step {
     let Some((program, flags)) = process.seccomp else {
         return Ok(());
     };
-    sys::seccomp::set_filter(program, flags)
-        .map(std::mem::drop)
-        .tried(|| "load the seccomp filter".to_owned())
+    let listener =
+        sys::seccomp::set_filter(program, flags).tried(|| "load the seccomp filter".to_owned())?;
+    match listener {
+        Some(listener) => channel.hand_over_listener(&listener),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,6 @@
 //! The container's root: attached, sealed, and made ours.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -8,22 +8,30 @@ use rustix::io::Errno;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
 };
-use sys::mount::{Attr, Change, Depth, Propagation, set_attributes};
+use sys::mount::{Attr, Change, Depth, set_attributes};
 
 use crate::failure::{Failure, Step, Tried};
 use crate::inroot::{Root, Want};
 use crate::manner::Manner;
-use crate::plan::{Plan, RootPlan};
+use crate::plan::{Opener, Place, Plan, RootPlan};
 
-/// Puts the root on top of `/`, where it needs no folder of its own: our own root directory stays what it was until the
-/// pivot, so the host's paths still resolve.
+/// Attaches the root. In a mount namespace of the container's own it is put on top of `/`, where it needs no folder of
+/// its own: our own root directory stays what it was until the pivot, so the host's paths still resolve.
 pub(super) fn attach(plan: &RootPlan) -> Step<Root> {
-    // Nothing that is mounted here may reach the host; what the host mounts may come in where that is wanted.
-    mount_change(
-        "/",
-        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
-    )
-    .tried(|| "separate the mounts from the host's".to_owned())?;
+    let on = match &plan.place {
+        Place::Folder(folder) => folder.as_path(),
+        Place::Top { opener } => {
+            // Nothing that is mounted here may reach the host; what the host mounts may come in where that is wanted.
+            // What lies below stays as it is while its parts may still be bound as shared.
+            let below = match opener {
+                Opener::Child => MountPropagationFlags::empty(),
+                Opener::Parent => MountPropagationFlags::REC,
+            };
+            mount_change("/", MountPropagationFlags::DOWNSTREAM | below)
+                .tried(|| "separate the root from the host's".to_owned())?;
+            Path::new("/")
+        }
+    };
     let root = plan
         .mount
         .try_clone()
@@ -32,10 +40,10 @@ pub(super) fn attach(plan: &RootPlan) -> Step<Root> {
         &root,
         c"",
         CWD,
-        c"/",
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        on,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS,
     )
-    .tried(|| "attach the root".to_owned())?;
+    .tried(|| format!("attach the root at {}", on.display()))?;
     Ok(Root::new(root))
 }
 
@@ -60,12 +68,25 @@ pub(super) fn seal(root: &Root, plan: &Plan<'_>) -> Step {
     set_attributes(root, Depth::One, &readonly).tried(|| "make the root read-only".to_owned())
 }
 
-/// Makes the new root ours and lets go of the host's. See `pivot_root(2)`, "pivot_root(".", ".")".
-pub(super) fn pivot(
-    root: &Root,
-    propagation: Option<(Propagation, Depth)>,
-    manner: Manner,
-) -> Step {
+/// Makes the new root ours.
+pub(super) fn enter(root: &Root, plan: &RootPlan, manner: Manner) -> Step {
+    match plan.place {
+        Place::Top { .. } => pivot(root, manner)?,
+        Place::Folder(_) => change_to(root).tried(|| "change root".to_owned())?,
+    }
+    if let Some((propagation, depth)) = plan.propagation {
+        let change = Change {
+            propagation: Some(propagation),
+            ..Change::default()
+        };
+        set_attributes(root, depth, &change)
+            .map_err(|error| Failure::new(format!("set the root's propagation: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Lets go of the host's root. See `pivot_root(2)`, "pivot_root(".", ".")".
+fn pivot(root: &Root, manner: Manner) -> Step {
     rustix::process::fchdir(root).tried(|| "enter the root".to_owned())?;
     let pivoted = match manner.no_pivot {
         true => Err(Errno::INVAL),
@@ -74,6 +95,12 @@ pub(super) fn pivot(
     match pivoted {
         // The old root lies on top of the new one now.
         Ok(()) => {
+            // Going away is an event, too, that must not reach the host.
+            mount_change(
+                ".",
+                MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
+            )
+            .tried(|| "separate the mounts from the host's".to_owned())?;
             unmount(c".", UnmountFlags::DETACH).tried(|| "let go of the host's root".to_owned())?
         }
         // A machine that runs from its initramfs cannot pivot; our root lies on top of everything, so it is enough to
@@ -83,16 +110,14 @@ pub(super) fn pivot(
         }
         Err(errno) => return Err(errno).tried(|| "pivot root".to_owned()),
     }
-    rustix::process::chdir(c"/").tried(|| "enter the new root".to_owned())?;
-    if let Some((propagation, depth)) = propagation {
-        let change = Change {
-            propagation: Some(propagation),
-            ..Change::default()
-        };
-        set_attributes(root, depth, &change)
-            .map_err(|error| Failure::new(format!("set the root's propagation: {error}")))?;
-    }
-    Ok(())
+    rustix::process::chdir(c"/").tried(|| "enter the new root".to_owned())
+}
+
+/// Makes a folder our root directory.
+pub(super) fn change_to(root: impl AsFd) -> Result<(), Errno> {
+    rustix::process::fchdir(root)?;
+    rustix::process::chroot(c".")?;
+    rustix::process::chdir(c"/")
 }
 
 /// The root that this process has.

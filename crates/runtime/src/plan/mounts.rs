@@ -29,16 +29,37 @@ pub(crate) struct MountPlan {
 /// What is mounted.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// A part of the host's tree, detached, with its attributes set.
+    /// A part of the host's tree.
     Tree {
-        tree: OwnedFd,
+        tree: Tree,
         /// Its root is not a folder.
         is_file: bool,
     },
+    /// What is mounted at the destination already; only its attributes change.
+    Remount(Attributes),
     /// A file system made in the container's namespaces.
     New(NewFilesystem),
     /// A tmpfs with one folder for each hierarchy of cgroups, bound from the container's own groups.
     Hierarchies(Vec<Hierarchy>),
+}
+
+/// A part of the host's tree, as a detached mount.
+#[derive(Debug)]
+pub(crate) enum Tree {
+    /// With its attributes set.
+    Open(OwnedFd),
+    /// To be opened by the child when its turn comes.
+    Late { source: String, options: Options },
+}
+
+impl Tree {
+    /// The mount, opened if it is not yet.
+    pub(crate) fn opened(self) -> Result<OwnedFd, (String, Errno)> {
+        match self {
+            Self::Open(tree) => Ok(tree),
+            Self::Late { source, options } => open(&source, &options, None),
+        }
+    }
 }
 
 /// A file system to be made.
@@ -63,15 +84,34 @@ pub(crate) struct Hierarchy {
     pub(crate) tree: OwnedFd,
 }
 
+/// Who opens the sources of bind mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opener {
+    /// We do: the child may not be able to reach them.
+    Parent,
+    /// The child does, where it can: Linux lists mounts in the order in which they were made (6.8), and that is to be
+    /// the spec's.
+    Child,
+}
+
+/// What holds for all mounts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Common<'a> {
+    pub(crate) opener: Opener,
+    /// SELinux label of new file systems.
+    pub(crate) label: &'a str,
+}
+
 /// Prepares every mount of the spec.
 pub(crate) fn plan(
     mounts: &[Mount],
     cgroup: Option<&cgroup::Group>,
     mut idmaps: Idmaps<'_>,
+    common: Common<'_>,
 ) -> Result<Vec<MountPlan>, Error> {
     mounts
         .iter()
-        .map(|mount| one(mount, cgroup, &mut idmaps))
+        .map(|mount| one(mount, cgroup, &mut idmaps, common))
         .collect()
 }
 
@@ -79,6 +119,7 @@ fn one(
     mount: &Mount,
     cgroup: Option<&cgroup::Group>,
     idmaps: &mut Idmaps<'_>,
+    common: Common<'_>,
 ) -> Result<MountPlan, Error> {
     let options = options::parse(&mount.options);
     let failed = |what: String, errno: Errno| Error::Mount {
@@ -93,7 +134,23 @@ fn one(
     };
     let idmap = idmap_of(mount, &options, idmaps)?;
     let is_bind = mount.kind == "bind" || options.bind.is_some();
-    let source = if is_bind {
+    let source = if options.remounts {
+        remount(mount, &options)?
+    } else if is_bind
+        && common.opener == Opener::Child
+        && idmap.is_none()
+        && !options.source_without_links
+    {
+        let stat = rustix::fs::stat(mount.source.as_str())
+            .map_err(|errno| failed(format!("open {}", mount.source), errno))?;
+        Source::Tree {
+            tree: Tree::Late {
+                source: mount.source.clone(),
+                options: options.clone(),
+            },
+            is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
+        }
+    } else if is_bind {
         bind(mount, &options, idmap).map_err(|(what, errno)| failed(what, errno))?
     } else if mount.kind == "cgroup" || mount.kind == "cgroup2" {
         cgroups(cgroup, &options)?
@@ -107,7 +164,7 @@ fn one(
             kind: mount.kind.clone(),
             source: mount.source.clone(),
             flags: flags(mount, &options),
-            own: options.own.clone(),
+            own: labelled(&mount.kind, &options, common.label),
             copies_up: options.copies_up,
             idmap: idmap
                 .map(|(fd, _)| fd.try_clone())
@@ -137,6 +194,25 @@ fn one(
         attributes,
         propagation,
     })
+}
+
+fn remount(mount: &Mount, options: &Options) -> Result<Source, Error> {
+    match options.own.first() {
+        None => Ok(Source::Remount(options.attributes)),
+        Some((name, _)) => Err(Error::invalid(
+            format!("mount {}", mount.destination.display()),
+            format!("{name:?} cannot be changed by a remount: only attributes of the mount can"),
+        )),
+    }
+}
+
+/// The file system's own options, with the label of those whose files have none of their own. The kernel labels its own.
+fn labelled(kind: &str, options: &Options, label: &str) -> Vec<(String, Option<String>)> {
+    let mut own = options.own.clone();
+    if !label.is_empty() && !matches!(kind, "proc" | "sysfs" | "mqueue") {
+        own.push(("context".to_owned(), Some(label.to_owned())));
+    }
+    own
 }
 
 /// File systems on disks must be told that they are read-only, too; those of the kernel are shared, and must not.
@@ -172,32 +248,41 @@ fn idmap_of<'a>(
     Ok(Some((fd, options.idmap.unwrap_or(Depth::One))))
 }
 
-/// Opens the source and gives the copy its attributes. It is opened here and not in the child, because a child in a
-/// user namespace may not be able to reach it, and because only a detached mount can be idmapped.
+/// Opens the source here and not in the child, because a child in a user namespace may not be able to reach it.
 fn bind(
     mount: &Mount,
     options: &Options,
     idmap: Option<(&OwnedFd, Depth)>,
 ) -> Result<Source, (String, Errno)> {
+    let tree = open(&mount.source, options, idmap)?;
+    let stat = rustix::fs::statat(&tree, c"", AtFlags::EMPTY_PATH)
+        .map_err(|errno| (format!("stat {}", mount.source), errno))?;
+    Ok(Source::Tree {
+        tree: Tree::Open(tree),
+        is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
+    })
+}
+
+/// Opens a source as a detached copy, and gives it its attributes; only a detached mount can be idmapped.
+fn open(
+    source: &str,
+    options: &Options,
+    idmap: Option<(&OwnedFd, Depth)>,
+) -> Result<OwnedFd, (String, Errno)> {
     let depth = options.bind.unwrap_or(Depth::One);
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if depth == Depth::Recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let opened = if options.source_without_links {
-        without_links(&mount.source)
+        without_links(source)
             .and_then(|source| open_tree(source, c"", flags | OpenTreeFlags::AT_EMPTY_PATH))
     } else {
-        open_tree(CWD, mount.source.as_str(), flags)
+        open_tree(CWD, source, flags)
     };
-    let tree = opened.map_err(|errno| (format!("open {}", mount.source), errno))?;
-    let stat = rustix::fs::statat(&tree, c"", AtFlags::EMPTY_PATH)
-        .map_err(|errno| (format!("stat {}", mount.source), errno))?;
+    let tree = opened.map_err(|errno| (format!("open {source}"), errno))?;
     set(&tree, options, idmap)?;
-    Ok(Source::Tree {
-        tree,
-        is_file: FileType::from_raw_mode(stat.st_mode) != FileType::Directory,
-    })
+    Ok(tree)
 }
 
 /// Opens a source that lies where containers can write: one of them may have put a link to the host's root in its place
@@ -315,6 +400,10 @@ fn hierarchy(label: &str, folder: &Path, options: &Options) -> Result<Hierarchy,
 mod tests {
     use super::*;
 
+    fn common(opener: Opener) -> Common<'static> {
+        Common { opener, label: "" }
+    }
+
     fn bind_of(source: &str) -> Mount {
         Mount {
             destination: "/x".into(),
@@ -334,7 +423,7 @@ mod tests {
         let try_it = |path: &str, word: &str| {
             let mut mount = bind_of(temp.join(path).to_str().expect("ASCII"));
             mount.options.push(word.to_owned());
-            plan(&[mount], None, Idmaps::new(&linux)).map(drop)
+            plan(&[mount], None, Idmaps::new(&linux), common(Opener::Parent)).map(drop)
         };
         try_it("real/inner", "src-nofollow").expect("no link");
         try_it("link/inner", "rw").expect("links are followed elsewhere");
@@ -346,12 +435,16 @@ mod tests {
     #[test]
     fn a_source_that_is_not_there_is_named_with_its_destination() {
         let linux = oci::runtime::Linux::default();
-        let error = plan(&[bind_of("/nowhere")], None, Idmaps::new(&linux)).expect_err("missing");
-        assert_eq!(
-            fault::chain(&error),
-            "error mounting \"/nowhere\" to rootfs at \"/x\": open /nowhere: no such file or directory"
-        );
-        assert_eq!(error.kind(), fault::Kind::Invalid);
+        for opener in [Opener::Parent, Opener::Child] {
+            let nowhere = [bind_of("/nowhere")];
+            let error =
+                plan(&nowhere, None, Idmaps::new(&linux), common(opener)).expect_err("missing");
+            assert_eq!(
+                fault::chain(&error),
+                "error mounting \"/nowhere\" to rootfs at \"/x\": open /nowhere: no such file or directory"
+            );
+            assert_eq!(error.kind(), fault::Kind::Invalid);
+        }
     }
 
     #[test]
@@ -361,6 +454,7 @@ mod tests {
             &[bind_of("/etc"), bind_of("/etc/passwd")],
             None,
             Idmaps::new(&linux),
+            common(Opener::Parent),
         )
         .expect("both are there");
         let files: Vec<_> = plans
@@ -368,5 +462,26 @@ mod tests {
             .map(|each| matches!(each.source, Source::Tree { is_file: true, .. }))
             .collect();
         assert_eq!(files, [false, true]);
+    }
+
+    #[test]
+    fn only_attributes_are_changed_by_a_remount() {
+        let linux = oci::runtime::Linux::default();
+        let remount = |word: &str| {
+            let mut mount = bind_of("");
+            mount.options = vec!["remount".to_owned(), word.to_owned()];
+            plan(&[mount], None, Idmaps::new(&linux), common(Opener::Parent))
+        };
+        let plans = remount("ro").expect("an attribute");
+        assert!(matches!(plans[0].source, Source::Remount(_)));
+        assert!(remount("size=1m").is_err());
+    }
+
+    #[test]
+    fn new_file_systems_bear_the_label_but_those_of_the_kernel() {
+        let options = options::parse(&["mode=755".to_owned()]);
+        assert_eq!(labelled("tmpfs", &options, "a:b:c").len(), 2);
+        assert_eq!(labelled("proc", &options, "a:b:c").len(), 1);
+        assert_eq!(labelled("tmpfs", &options, "").len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Which namespaces are made, and which are joined.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci::runtime::{IdMapping, Linux, NamespaceKind};
 use rustix::fs::{Mode, OFlags};
@@ -19,6 +19,8 @@ pub(crate) struct NamespacePlan {
     pub(crate) join: Vec<(Namespaces, OwnedFd)>,
     /// Joined, and entered only by being born in it.
     pub(crate) join_pid: Option<OwnedFd>,
+    /// Joined last, and where it was found: from then on paths are those of others.
+    pub(crate) join_mount: Option<(PathBuf, OwnedFd)>,
     /// Joined; whoever joins it keeps rights over what belongs to it only.
     pub(crate) join_user: Option<OwnedFd>,
     /// Ids of a new user namespace.
@@ -47,6 +49,7 @@ impl NamespacePlan {
             new: Namespaces::empty(),
             join: Vec::new(),
             join_pid: None,
+            join_mount: None,
             join_user: None,
             uid_mappings: Vec::new(),
             gid_mappings: Vec::new(),
@@ -66,10 +69,11 @@ impl NamespacePlan {
                 Some(path) => plan.join(namespace.kind, path)?,
             }
         }
-        if !plan.new.contains(Namespaces::MOUNT) {
+        if plan.new.contains(Namespaces::USER) && !plan.owns_mounts() {
             return Err(Error::invalid(
                 "linux.namespaces",
-                "a container needs a mount namespace of its own",
+                "a container with a user namespace of its own needs a mount namespace of its own, too: it has no rights \
+                 over the mounts of others",
             ));
         }
         if plan.new.contains(Namespaces::USER) {
@@ -96,9 +100,22 @@ impl NamespacePlan {
         match kind {
             NamespaceKind::Pid => self.join_pid = Some(fd),
             NamespaceKind::User => self.join_user = Some(fd),
+            NamespaceKind::Mount => self.join_mount = Some((path.to_owned(), fd)),
             other => self.join.push((flag(other), fd)),
         }
         Ok(())
+    }
+
+    /// The same of a spec.
+    pub(crate) fn owns_mounts_by(linux: &Linux) -> bool {
+        linux
+            .namespace(NamespaceKind::Mount)
+            .is_some_and(|each| each.path.is_none())
+    }
+
+    /// Whether nobody else sees the container's mounts.
+    pub(crate) fn owns_mounts(&self) -> bool {
+        self.new.contains(Namespaces::MOUNT)
     }
 
     /// Whether the container lives in a user namespace other than ours.
@@ -144,8 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn no_mount_namespace_or_one_twice_is_refused() {
-        assert!(with(&[NamespaceKind::Pid]).is_err());
+    fn one_twice_or_a_user_namespace_among_the_mounts_of_others_is_refused() {
+        assert!(!with(&[NamespaceKind::Pid]).expect("valid").owns_mounts());
+        assert!(with(&[NamespaceKind::User]).is_err());
         assert!(with(&[NamespaceKind::Mount, NamespaceKind::Mount]).is_err());
     }
 

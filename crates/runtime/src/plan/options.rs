@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) copies_up: bool,
     /// Shift ids by the mount's or the container's mappings.
     pub(crate) idmap: Option<Depth>,
+    /// Change what is mounted there already.
+    pub(crate) remounts: bool,
     /// The source's path must not lead through any symbolic link.
     pub(crate) source_without_links: bool,
 }
@@ -183,13 +185,14 @@ impl Options {
             "ridmap" => self.idmap = Some(Depth::Recursive),
             "tmpcopyup" => self.copies_up = true,
             "src-nofollow" => self.source_without_links = true,
+            "remount" => self.remounts = true,
             "sync" => self.flags.push("sync"),
             "dirsync" => self.flags.push("dirsync"),
             "lazytime" => self.flags.push("lazytime"),
             // What a new mount has anyway, and what means nothing to the kernel (fstab's own words).
             "defaults" | "async" | "nolazytime" | "nomand" | "mand" | "loud" | "silent"
-            | "remount" | "auto" | "noauto" | "user" | "nouser" | "_netdev" | "nofail"
-            | "iversion" | "noiversion" | "acl" | "noacl" | "" => {}
+            | "auto" | "noauto" | "user" | "nouser" | "_netdev" | "nofail" | "iversion"
+            | "noiversion" | "acl" | "noacl" | "" => {}
             _ => self.own.push(match word.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
                 None => (word.to_owned(), None),

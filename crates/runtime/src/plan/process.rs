@@ -2,13 +2,14 @@
 
 use std::ffi::CString;
 
-use oci::runtime::{Linux, Process};
+use oci::runtime::{Linux, LinuxSeccomp, Process};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{Gid, Uid};
 
 use super::capability::{self, Rights};
 use super::schedule::{self, Schedule};
 use crate::error::Error;
+use crate::listener;
 
 /// What runs, as whom, with which rights; for `create` and for `exec`.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl<'a> ProcessPlan<'a> {
                 format!("{:?} is not an absolute path", process.cwd),
             ));
         }
+        super::labels::check(process, linux)?;
         // In a user namespace of its own the process begins with every capability.
         let available = if user_namespace {
             u64::MAX
@@ -98,7 +100,7 @@ impl<'a> ProcessPlan<'a> {
             schedule: schedule::plan(process, linux)?,
             personality: personality(linux)?,
             seccomp: match seccomp {
-                Some(program) => Some((program, seccomp_flags(linux)?)),
+                Some(program) => Some((program, seccomp_flags(linux, program)?)),
                 None => None,
             },
             apparmor: &process.apparmor_profile,
@@ -159,7 +161,14 @@ fn resource(name: &str) -> Option<Resource> {
 }
 
 fn personality(linux: &Linux) -> Result<Option<u32>, Error> {
-    match linux.personality.as_ref().map(|each| each.domain.as_str()) {
+    let wanted = linux.personality.as_ref();
+    if let Some(flag) = wanted.and_then(|each| each.flags.first()) {
+        return Err(Error::invalid(
+            "linux.personality",
+            format!("unknown flag {flag:?}: the specification has none yet"),
+        ));
+    }
+    match wanted.map(|each| each.domain.as_str()) {
         None => Ok(None),
         Some("LINUX") => Ok(Some(0)),
         Some("LINUX32") => Ok(Some(sys::process::PER_LINUX32)),
@@ -170,11 +179,38 @@ fn personality(linux: &Linux) -> Result<Option<u32>, Error> {
     }
 }
 
-fn seccomp_flags(linux: &Linux) -> Result<sys::seccomp::Flags, Error> {
+fn seccomp_flags(linux: &Linux, program: &[u8]) -> Result<sys::seccomp::Flags, Error> {
     use sys::seccomp::Flags;
     let Some(profile) = &linux.seccomp else {
         return Ok(Flags::empty());
     };
+    let asks = listener::is_asked_by(program);
+    if asks && profile.listener_path.is_empty() {
+        return Err(Error::invalid(
+            "linux.seccomp.listenerPath",
+            "it is missing, and SCMP_ACT_NOTIFY asks whoever listens there",
+        ));
+    }
+    if profile.listener_path.is_empty() && !profile.listener_metadata.is_empty() {
+        return Err(Error::invalid(
+            "linux.seccomp.listenerMetadata",
+            "it is for the listener of listenerPath, which is missing",
+        ));
+    }
+    let flags = named_flags(profile)?;
+    Ok(match asks {
+        true => flags | Flags::NEW_LISTENER,
+        // The kernel takes it only beside a listener.
+        false => flags - Flags::WAIT_KILLABLE_RECV,
+    })
+}
+
+fn named_flags(profile: &LinuxSeccomp) -> Result<sys::seccomp::Flags, Error> {
+    use sys::seccomp::Flags;
+    if profile.flags.is_empty() {
+        // As other runtimes do: the mitigation costs much and guards against a sandbox in one process only.
+        return Ok(Flags::SPEC_ALLOW);
+    }
     profile
         .flags
         .iter()

@@ -310,6 +310,7 @@ impl Running<'_> {
             init: self.started.pidfd.as_fd(),
             spec: &self.bed.spec,
             process,
+            bundle: None,
             seccomp: self.bed.seccomp.as_deref(),
             cgroup: self.bed.cgroup.as_ref(),
             stdio: streams.stdio(),

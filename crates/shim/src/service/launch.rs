@@ -255,6 +255,7 @@ impl Shim {
             init: init.pidfd.as_fd(),
             spec: &container.spec,
             process: &order.process,
+            bundle: None,
             cgroup: container.group.as_ref(),
             stdio,
             seccomp: seccomp.as_deref(),

@@ -9,7 +9,7 @@ pub(crate) mod security;
 pub(crate) mod user;
 pub(crate) mod userns;
 
-pub(crate) use namespaces::Joined;
+pub(crate) use namespaces::{Joined, Made};
 pub(crate) use process::exec_process;
 pub(crate) use security::{Seccomp, Security};
 use userns::Ids;
@@ -30,8 +30,8 @@ pub(crate) struct Facts {
     pub(crate) user: user::Resolved,
     /// Pids of the containers whose namespaces are joined.
     pub(crate) joined: Joined,
-    /// The network namespace made for the container, if it has one of its own.
-    pub(crate) network: Option<PathBuf>,
+    /// Namespaces made for the container ahead of it.
+    pub(crate) made: Made,
     /// The host runs on pure cgroup v2.
     pub(crate) unified_cgroups: bool,
     /// Capabilities that this daemon itself has, by name.
@@ -88,7 +88,7 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
                 host,
                 ids.is_some(),
                 &facts.joined,
-                facts.network.as_deref(),
+                &facts.made,
                 facts.unified_cgroups,
             )?,
             uid_mappings: ids.map(Ids::uids).unwrap_or_default(),

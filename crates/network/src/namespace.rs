@@ -96,6 +96,8 @@ impl Error {
 #[derive(Debug)]
 pub struct Namespace {
     fd: OwnedFd,
+    /// The user namespace that it belongs to, when that is not the host's.
+    owner: Option<OwnedFd>,
     route: netlink::socket::Socket,
 }
 
@@ -108,6 +110,27 @@ impl Namespace {
         in_thread(make_here)?
     }
 
+    /// Takes one that was made with a user namespace of its own, and makes it ready.
+    ///
+    /// # Errors
+    /// [`Error`]: not a network namespace, or not ours to change.
+    pub fn adopt(fd: OwnedFd) -> Result<Self, Error> {
+        let owner = sys::namespace::owner(&fd).map_err(|source| Error::Prepare {
+            step: "find its user namespace",
+            source,
+        })?;
+        let mut adopted = within(fd.as_fd(), prepare_here)??;
+        adopted.owner = Some(owner);
+        Ok(adopted)
+    }
+
+    /// The path of the user namespace that it belongs to, as [`Namespace::path`]; `None` where that is the host's.
+    #[must_use]
+    pub fn owner_path(&self) -> Option<String> {
+        let owner = self.owner.as_ref()?;
+        Some(path_of(owner))
+    }
+
     /// Its rtnetlink socket: what is sent here happens inside, without a thread going there.
     #[must_use]
     pub fn route(&self) -> &netlink::socket::Socket {
@@ -117,8 +140,12 @@ impl Namespace {
     /// The path under which other processes of the host may open it, while it and this process live.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd())
+        path_of(&self.fd)
     }
+}
+
+fn path_of(fd: &OwnedFd) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd())
 }
 
 impl AsFd for Namespace {
@@ -186,6 +213,11 @@ fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
 /// Moves the calling thread into a new namespace and makes it ready.
 fn make_here() -> Result<Namespace, Error> {
     unshare(Namespaces::NETWORK).map_err(|source| Error::Make { source })?;
+    prepare_here()
+}
+
+/// Makes the namespace that the calling thread is in ready.
+fn prepare_here() -> Result<Namespace, Error> {
     sys::net::bring_loopback_up().map_err(|source| Error::Prepare {
         step: "bring lo up",
         source,
@@ -204,6 +236,7 @@ fn make_here() -> Result<Namespace, Error> {
     }
     Ok(Namespace {
         fd: current()?,
+        owner: None,
         route: netlink::socket::Socket::route().map_err(|source| Error::Socket { source })?,
     })
 }

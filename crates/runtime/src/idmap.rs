@@ -71,7 +71,7 @@ impl<'a> Idmaps<'a> {
         {
             Some(at) => at,
             None => {
-                let fd = make(uids, gids)?;
+                let fd = make(Namespaces::USER, "user", uids, gids)?;
                 self.made.push((uids.to_vec(), gids.to_vec(), fd));
                 self.made.len() - 1
             }
@@ -80,10 +80,24 @@ impl<'a> Idmaps<'a> {
     }
 }
 
+/// Makes a network namespace that belongs to a new user namespace with these maps, for a container that will join both.
+/// It has no link up. For single-threaded processes only.
+///
+/// # Errors
+/// See [`Error`]; nothing is left.
+pub fn private_network(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
+    make(Namespaces::USER | Namespaces::NETWORK, "net", uids, gids)
+}
+
 /// A namespace outlives the process that it was made with, as long as a descriptor of it is open.
-fn make(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
+fn make(
+    namespaces: Namespaces,
+    file: &str,
+    uids: &[IdMapping],
+    gids: &[IdMapping],
+) -> Result<OwnedFd, Error> {
     let how = Clone {
-        namespaces: Namespaces::USER,
+        namespaces,
         ..Clone::default()
     };
     let made = clone3(&how).map_err(|error| Error::Spawn {
@@ -99,7 +113,7 @@ fn make(uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
         },
         Fork::Parent { pid, pidfd } => {
             let result = write_maps(pid, uids, gids).and_then(|()| {
-                let path = format!("/proc/{pid}/ns/user");
+                let path = format!("/proc/{pid}/ns/{file}");
                 rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                     .map_err(Error::spawn("open the new user namespace"))
             });

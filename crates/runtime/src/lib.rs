@@ -41,6 +41,7 @@ pub use exec::{Exec, ExecProcess, exec};
 pub use features::features;
 pub use gate::{Gate, open_gate};
 pub use hooks::{run_hooks, state};
+pub use idmap::private_network;
 pub use listener::Listener;
 pub use manner::Manner;
 pub use shared_root::SharedRoot;

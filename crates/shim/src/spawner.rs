@@ -4,6 +4,8 @@
 //! daemon main() ── start(): fork ──► child: seal our own program, exec it as `estiva-spawner` ──► main()
 //! daemon ── {run_dir} + control socket ──► spawner ── fork ──► shim (own session)
 //! daemon ◄── {"Ok": pid} or {"Err": why} ─ spawner
+//! daemon ── maps ──► spawner ── clone3 ──► a process for a moment, in new user and network namespaces
+//! daemon ◄── {"Ok": 0} + the network namespace ── spawner
 //! ```
 //! It exists before the daemon has threads, because only a process with one thread may fork and go on in safe Rust. It runs
 //! from a detached read-only mount of the binary (or a sealed copy in memory), and so do the shims and the first steps of every
@@ -15,6 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use oci::runtime::IdMapping;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// No namespaces for a container with a user namespace.
+    #[error("make a user namespace with a network namespace")]
+    Network {
+        /// Why.
+        source: io::Error,
+    },
     /// The spawner could not fork.
     #[error("fork a shim for {}: {reason}", run_dir.display())]
     Refused {
@@ -59,7 +68,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> fault::Kind {
         match self {
-            Self::Start { .. } => fault::Kind::Internal,
+            Self::Start { .. } | Self::Network { .. } => fault::Kind::Internal,
             Self::Exchange { .. } | Self::Refused { .. } => fault::Kind::Unavailable,
         }
     }
@@ -72,10 +81,16 @@ const SIGPIPE: i32 = 13;
 const SIGTERM: i32 = 15;
 const SIGCHLD: i32 = 17;
 
-/// What the daemon asks for; the shim's control socket comes with it.
+/// What the daemon asks for.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    run_dir: PathBuf,
+enum Order {
+    /// A shim; its control socket comes with the order.
+    Shim { run_dir: PathBuf },
+    /// A network namespace that belongs to a new user namespace; it comes with the answer.
+    Network {
+        uids: Vec<IdMapping>,
+        gids: Vec<IdMapping>,
+    },
 }
 
 /// The daemon's end. Dropping it ends the spawner, but no shim.
@@ -95,7 +110,7 @@ impl SpawnerHandle {
     /// [`Error::Exchange`] when the spawner is gone, [`Error::Refused`] when it cannot fork.
     pub fn spawn(&self, run_dir: &Path, control: OwnedFd) -> Result<i32, Error> {
         let exchange = || -> io::Result<Result<i32, String>> {
-            let order = serde_json::to_vec(&Order {
+            let order = serde_json::to_vec(&Order::Shim {
                 run_dir: run_dir.to_owned(),
             })?;
             packet::send(self.socket.as_fd(), &order, Some(control.as_fd()))?;
@@ -114,6 +129,26 @@ impl SpawnerHandle {
                 source,
             }),
         }
+    }
+
+    /// Makes a network namespace that belongs to a new user namespace with these maps: only a process with one thread can.
+    ///
+    /// # Errors
+    /// [`Error::Network`].
+    pub fn network(&self, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
+        let exchange = || -> io::Result<OwnedFd> {
+            let order = serde_json::to_vec(&Order::Network {
+                uids: uids.to_vec(),
+                gids: gids.to_vec(),
+            })?;
+            packet::send(self.socket.as_fd(), &order, None)?;
+            let (answer, made) =
+                packet::receive(self.socket.as_fd())?.ok_or(io::ErrorKind::BrokenPipe)?;
+            let answer: Result<i32, String> = serde_json::from_slice(&answer)?;
+            answer.map_err(io::Error::other)?;
+            made.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        };
+        exchange().map_err(|source| Error::Network { source })
     }
 
     /// The spawner's pid.
@@ -261,18 +296,28 @@ fn take_socket() -> io::Result<OwnedFd> {
 
 /// Carries out one order; in the forked child, answers the run folder.
 fn serve(socket: &OwnedFd, bytes: &[u8], control: Option<&OwnedFd>) -> Option<PathBuf> {
+    let mut made = None;
     let answer: Result<i32, String> = match serde_json::from_slice::<Order>(bytes) {
         Err(error) => Err(error.to_string()),
-        Ok(_) if control.is_none() => Err("the order came without a control socket".to_owned()),
-        Ok(order) => match sys::process::fork() {
-            Ok(Fork::Child) => return Some(order.run_dir),
+        Ok(Order::Network { uids, gids }) => match runtime::private_network(&uids, &gids) {
+            Ok(network) => {
+                made = Some(network);
+                Ok(0)
+            }
+            Err(error) => Err(fault::chain(&error)),
+        },
+        Ok(Order::Shim { .. }) if control.is_none() => {
+            Err("the order came without a control socket".to_owned())
+        }
+        Ok(Order::Shim { run_dir }) => match sys::process::fork() {
+            Ok(Fork::Child) => return Some(run_dir),
             Ok(Fork::Parent { pid, .. }) => Ok(pid),
             Err(error) => Err(error.to_string()),
         },
     };
     if let Ok(answer) = serde_json::to_vec(&answer) {
         // A daemon that died meanwhile is noticed by the next receive.
-        let _ = packet::send(socket.as_fd(), &answer, None);
+        let _ = packet::send(socket.as_fd(), &answer, made.as_ref().map(AsFd::as_fd));
     }
     None
 }

@@ -1,7 +1,7 @@
 //! Making and joining namespaces.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use crate::check;
 
@@ -51,4 +51,19 @@ pub fn join(fd: impl AsFd, namespaces: Namespaces) -> io::Result<()> {
         libc::setns(fd.as_fd().as_raw_fd(), namespaces.bits() as libc::c_int)
     }))?;
     Ok(())
+}
+
+/// The user namespace that `fd`, a namespace of another kind, belongs to. See `ioctl_ns(2)`, Linux 4.9.
+///
+/// # Errors
+/// ENOTTY: no namespace; EPERM: its owner is above ours.
+pub fn owner(fd: impl AsFd) -> io::Result<OwnedFd> {
+    /// `_IO(0xb7, 0x1)`.
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the request takes no argument; the descriptor is live.
+    let owner = check(libc::c_long::from(unsafe {
+        libc::ioctl(fd.as_fd().as_raw_fd(), NS_GET_USERNS)
+    }))?;
+    // SAFETY: a successful call has made a descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(owner as i32) })
 }

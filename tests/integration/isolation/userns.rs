@@ -95,3 +95,19 @@ fn a_daemon_can_give_them_to_all_and_a_container_can_decline() {
         "{refused}"
     );
 }
+
+#[test]
+fn its_network_belongs_to_it_and_leads_out() {
+    if testkit::Engine::is_peer() || testkit::Engine::speaks_docker() {
+        return testkit::skip("docker has no user namespaces for single containers");
+    }
+    let engine = testkit::engine();
+    let container = engine.run("--userns private --cap-add NET_ADMIN busybox sleep 60");
+    assert_ne!(first_id(&container), 0);
+    // Rights over the namespace are those of its owner.
+    container.exec("ip addr add 10.9.9.9/32 dev lo");
+    assert!(container.exec("ip addr show lo").contains("10.9.9.9"));
+    let route = container.exec("ip route");
+    let gateway = route.split_whitespace().nth(2).expect("a default route");
+    container.exec(&format!("ping -c 1 -W 5 {gateway}"));
+}

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use api::container::HostConfig;
+use network::namespace::Namespace;
 use oci::Rootfs;
 use shim::protocol::{ExecLaunch, Exit, Launch, LogTarget};
 use tokio::runtime::Handle;
@@ -28,6 +29,7 @@ use crate::spec::userns::Ids;
 use crate::spec::{self, Facts, Security, user};
 
 pub(crate) use crate::spec::Joined;
+use crate::spec::Made;
 
 /// The pids of the containers whose namespaces this one joins.
 ///
@@ -82,18 +84,18 @@ pub(crate) fn launch(
     };
     remake().map_err(|e| Error::file("create", &run_dir, e))?;
     let namespace = match spec::namespaces::has_private_network(&record.host) {
-        true => Some(shared.networks.ground.namespace()?),
+        true => Some(private_network(shared, record)?),
         false => None,
     };
-    let path = namespace.as_ref().map(|n| PathBuf::from(n.path()));
+    let made = Made::of(namespace.as_ref());
     let attach = || attach::attach(shared, record, namespace, runtime);
     let (socket, attached) = std::thread::scope(|scope| {
         if record.networking.endpoints_config.is_empty() {
             let attached = attach();
-            return (spawn(shared, record, joined, path, run_dir), attached);
+            return (spawn(shared, record, joined, made, run_dir), attached);
         }
         let attaching = scope.spawn(attach);
-        let socket = spawn(shared, record, joined, path, run_dir);
+        let socket = spawn(shared, record, joined, made, run_dir);
         let panicked = || {
             Err(Error::Panicked {
                 what: "container networking",
@@ -118,18 +120,27 @@ pub(crate) fn launch(
     }
 }
 
+/// A namespace for the container's links; with a user namespace, one that belongs to it.
+fn private_network(shared: &Shared, record: &Record) -> Result<Namespace> {
+    let Some(ids) = record.user_namespace else {
+        return shared.networks.ground.namespace();
+    };
+    let fd = shared.spawner().network(&ids.uids(), &ids.gids())?;
+    Ok(Namespace::adopt(fd)?)
+}
+
 fn spawn(
     shared: &Shared,
     record: &Record,
     joined: Joined,
-    network: Option<PathBuf>,
+    made: Made,
     run_dir: PathBuf,
 ) -> Result<OwnedFd> {
     let folder = shared.container_folder(&record.id);
     let exit_file = folder.join("exit.json");
     remove_if_there(&exit_file)?;
     let path = run_dir.join("launch.json");
-    let launch = plan(shared, record, joined, network, run_dir.clone(), exit_file)?;
+    let launch = plan(shared, record, joined, made, run_dir.clone(), exit_file)?;
     let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
         path: path.clone(),
         source,
@@ -163,7 +174,7 @@ fn plan(
     shared: &Shared,
     record: &Record,
     joined: Joined,
-    network: Option<PathBuf>,
+    made: Made,
     run_dir: PathBuf,
     exit_file: PathBuf,
 ) -> Result<Launch> {
@@ -176,7 +187,7 @@ fn plan(
             &accounts::of_stopped(shared, record)?,
         )?,
         joined,
-        network,
+        made,
         unified_cgroups: shared.host.unified_cgroups,
         own_capabilities: shared.host.capabilities.clone(),
         shm_dir: shm_dir(shared, record, &run_dir)?,

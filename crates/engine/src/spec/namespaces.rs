@@ -1,6 +1,6 @@
 //! Which namespaces a container gets, shares or leaves alone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use api::container::HostConfig;
 use oci::runtime::{Namespace, NamespaceKind};
@@ -14,6 +14,23 @@ pub(crate) struct Joined {
     pub(crate) network: Option<i32>,
     pub(crate) pid: Option<i32>,
     pub(crate) ipc: Option<i32>,
+}
+
+/// Paths of namespaces that were made ahead of the container.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Made {
+    pub(crate) network: Option<PathBuf>,
+    /// That which `network` belongs to.
+    pub(crate) user: Option<PathBuf>,
+}
+
+impl Made {
+    pub(crate) fn of(namespace: Option<&network::namespace::Namespace>) -> Self {
+        Self {
+            network: namespace.map(|n| n.path().into()),
+            user: namespace.and_then(|n| n.owner_path()).map(PathBuf::from),
+        }
+    }
 }
 
 /// A namespace as the user asks for it.
@@ -78,7 +95,7 @@ pub(crate) fn all(
     host: &HostConfig,
     has_user: bool,
     joined: &Joined,
-    made: Option<&Path>,
+    made: &Made,
     unified: bool,
 ) -> Result<Vec<Namespace>> {
     let mut list = vec![Namespace::new(NamespaceKind::Mount)];
@@ -121,10 +138,13 @@ pub(crate) fn all(
     if has_user || cgroup_is_private(host, unified) {
         add(NamespaceKind::Cgroup, "cgroup", Mode::Private, None);
     }
-    // The namespace was made, and maybe given its links, ahead of the container.
-    let is_network = |n: &&mut Namespace| n.kind == NamespaceKind::Network && n.path.is_none();
-    if let (Some(made), Some(own)) = (made, list.iter_mut().find(is_network)) {
-        own.path = Some(made.to_owned());
+    // They were made, and maybe given links, ahead of the container.
+    for own in &mut list {
+        match own.kind {
+            NamespaceKind::Network if own.path.is_none() => own.path.clone_from(&made.network),
+            NamespaceKind::User => own.path.clone_from(&made.user),
+            _ => {}
+        }
     }
     Ok(list)
 }
@@ -161,7 +181,7 @@ mod tests {
             network: Some(7),
             ..Joined::default()
         };
-        let list = all(&host, false, &joined, None, true).expect("valid modes");
+        let list = all(&host, false, &joined, &Made::default(), true).expect("valid modes");
         assert!(list.contains(&Namespace {
             kind: NamespaceKind::Network,
             path: Some("/proc/7/ns/net".into())

@@ -7,6 +7,7 @@ mod firewall {
     mod healing;
     mod isolation;
     mod others;
+    mod resolver;
     mod scale;
     mod spoofing;
 }

@@ -25,9 +25,11 @@ pub use netlink::route::link::{Link, MacvlanMode};
 pub use pair::{Admission, ensure_pair};
 pub use wire::{Wire, WireKind, mac_of, plug, plug_fresh, set_gateways, unplug};
 
+use std::net::IpAddr;
+
 use netlink::batch::Batch;
 use netlink::message::Writer;
-use netlink::route::link;
+use netlink::route::{address, link};
 use netlink::socket::Socket;
 use rustix::io::Errno;
 
@@ -72,6 +74,23 @@ pub fn links_with_prefix(prefix: &str) -> Result<Vec<Link>, Error> {
     Ok(links)
 }
 
+/// The addresses of a link with their prefixes, but for IPv6's link-local ones; none when the link is not there.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn addresses_of(name: &str) -> Result<Vec<(IpAddr, u8)>, Error> {
+    let socket = open()?;
+    let Ok(index) = link::index(&socket, name) else {
+        return Ok(Vec::new());
+    };
+    let mut addresses = addresses_with(&socket, index)?;
+    addresses.retain(|(address, _)| match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+    });
+    Ok(addresses)
+}
+
 /// Removes a link, and a veth's other end with it; `false` when it was not there.
 ///
 /// # Errors
@@ -90,6 +109,17 @@ fn find_with(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
         what: "link",
         source,
     })
+}
+
+fn addresses_with(socket: &Socket, index: u32) -> Result<Vec<(IpAddr, u8)>, Error> {
+    let addresses = address::list_of(socket, index).map_err(|source| Error::Read {
+        what: "addresses",
+        source,
+    })?;
+    Ok(addresses
+        .into_iter()
+        .map(|one| (one.address, one.prefix))
+        .collect())
 }
 
 fn remove_with(socket: &Socket, name: &str) -> Result<bool, Error> {

@@ -266,8 +266,20 @@ pub struct Change<'a> {
 }
 
 /// Changes the link with this index. Needs IPv6 in the kernel for `link_local`.
+///
+/// The kernel sets a link up before it reads the switches: those that matter for that go into a message before.
 #[must_use]
 pub fn change(index: u32, change: &Change<'_>) -> Writer {
+    changing(index, None, change)
+}
+
+/// Changes the link of this name, which may be one that an earlier message of the same batch makes.
+#[must_use]
+pub fn change_named(name: &str, change: &Change<'_>) -> Writer {
+    changing(0, Some(name), change)
+}
+
+fn changing(index: u32, name: Option<&str>, change: &Change<'_>) -> Writer {
     let mut message = Writer::new(RTM_NEWLINK, 0);
     let (flags, mask) = match change.up {
         Some(true) => (IFF_UP, IFF_UP),
@@ -275,6 +287,9 @@ pub fn change(index: u32, change: &Change<'_>) -> Writer {
         None => (0, 0),
     };
     message.header(&header(0, index, flags, mask));
+    if let Some(name) = name {
+        message.text(IFLA_IFNAME, name);
+    }
     if let Some(mtu) = change.mtu {
         message.u32(IFLA_MTU, mtu);
     }

@@ -7,7 +7,10 @@ use netlink::route::link::{self, Change, New};
 use netlink::socket::Socket;
 
 use super::host::{has_ipv6_in_kernel, set_ipv6_switch};
-use super::{Error, Link, MARK, Plan, Step, find_with, is_name, open, random_mac, remove_with};
+use super::{
+    Error, Link, MARK, Plan, Step, addresses_with, find_with, is_name, open, random_mac,
+    remove_with,
+};
 
 /// Every bridge with IPv6 has this address too, as Docker's have: a gateway that never changes.
 const LINK_LOCAL: (Ipv6Addr, u8) = (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
@@ -51,7 +54,8 @@ pub fn ensure_bridge(spec: &BridgeSpec) -> Result<Bridge, Error> {
                 name: spec.name.clone(),
             });
         }
-        settle(&socket, spec, link.index, &link)?;
+        let present = addresses_with(&socket, link.index)?;
+        settle(&socket, spec, &link, &present)?;
         return Ok(Bridge {
             index: link.index,
             is_new: false,
@@ -107,14 +111,20 @@ fn make(socket: &Socket, spec: &BridgeSpec) -> Result<Bridge, Error> {
         alias: MARK.to_owned(),
         ..link
     };
-    settle(socket, spec, index, &ours)?;
+    settle(socket, spec, &ours, &[])?;
     Ok(Bridge {
         index,
         is_new: true,
     })
 }
 
-fn settle(socket: &Socket, spec: &BridgeSpec, index: u32, link: &Link) -> Result<(), Error> {
+fn settle(
+    socket: &Socket,
+    spec: &BridgeSpec,
+    link: &Link,
+    present: &[(IpAddr, u8)],
+) -> Result<(), Error> {
+    let index = link.index;
     let is_ours = link.alias == MARK;
     let wants_ipv6 = spec.gateways.iter().any(|(address, _)| address.is_ipv6());
     if has_ipv6_in_kernel() {
@@ -148,7 +158,6 @@ fn settle(socket: &Socket, spec: &BridgeSpec, index: u32, link: &Link) -> Result
     if wants_ipv6 {
         wanted.push((LINK_LOCAL.0.into(), LINK_LOCAL.1));
     }
-    let present = present(socket, index)?;
     if is_ours {
         for (ip, prefix) in present.iter().filter(|one| !wanted.contains(one)) {
             plan.add(
@@ -164,18 +173,6 @@ fn settle(socket: &Socket, spec: &BridgeSpec, index: u32, link: &Link) -> Result
         );
     }
     plan.carry_out(socket)
-}
-
-fn present(socket: &Socket, index: u32) -> Result<Vec<(IpAddr, u8)>, Error> {
-    let all = address::list(socket).map_err(|source| Error::Read {
-        what: "addresses",
-        source,
-    })?;
-    Ok(all
-        .into_iter()
-        .filter(|one| one.link == index)
-        .map(|one| (one.address, one.prefix))
-        .collect())
 }
 
 /// Whether a link of this MTU takes part in IPv6 at all; the kernel refuses settings of IPv6 for one that does not.

@@ -12,7 +12,8 @@ use netlink::socket::Socket;
 use super::bridge::has_room_for_ipv6;
 use super::host::set_ipv6_switch;
 use super::{
-    Error, Link, MARK, Plan, Step, find_with, host_ranges, is_name, open, random_mac, remove_with,
+    Error, Link, MARK, Plan, Step, addresses_with, find_with, host_ranges, is_name, open,
+    random_mac, remove_with,
 };
 use crate::subnet::Subnet;
 
@@ -98,15 +99,7 @@ fn make(socket: &Socket, out: &str, inside: &str) -> Result<(Link, Link), Error>
 }
 
 fn settle(socket: &Socket, (out, inside): &(Link, Link)) -> Result<Admission, Error> {
-    let present: Vec<(IpAddr, u8)> = address::list(socket)
-        .map_err(|source| Error::Read {
-            what: "addresses",
-            source,
-        })?
-        .into_iter()
-        .filter(|one| one.link == out.index)
-        .map(|one| (one.address, one.prefix))
-        .collect();
+    let present = addresses_with(socket, out.index)?;
     let own4 = match own_link_local(&present) {
         Some(own) => own,
         None => free_link_local(&host_ranges()?).ok_or(Error::NoLinkLocalRange)?,

@@ -43,7 +43,7 @@ fn wire(master: &str, host_name: &str, name: &str, addresses: &[(&str, u8)]) -> 
     }
 }
 
-fn addresses_of(name: &str) -> Vec<String> {
+fn all_of(name: &str) -> Vec<String> {
     let socket = open().expect("socket");
     let index = link::index(&socket, name).expect("there");
     let mut found: Vec<String> = netlink::route::address::list(&socket)
@@ -90,9 +90,12 @@ fn a_bridge_is_made_once_and_made_right_again() {
         let link = find("br-test").expect("asked").expect("there");
         assert!(link.is_up() && link.alias == "estiva" && link.mtu == 1400);
         assert_eq!(
-            addresses_of("br-test"),
+            all_of("br-test"),
             ["10.9.0.1/24", "fd09::1/64", "fe80::1/64"]
         );
+        let told = [(ip("10.9.0.1"), 24), (ip("fd09::1"), 64)];
+        assert_eq!(addresses_of("br-test").expect("read"), told);
+        assert_eq!(addresses_of("br-none").expect("read"), []);
         assert_eq!(switch("ipv6/conf/br-test/accept_ra"), "0");
         let mac = link.mac;
 
@@ -113,7 +116,7 @@ fn a_bridge_is_made_once_and_made_right_again() {
 
         // Other addresses: the old ones go.
         ensure_bridge(&spec("br-test", &[("10.8.0.1", 24)])).expect("changed");
-        assert_eq!(addresses_of("br-test"), ["10.8.0.1/24"]);
+        assert_eq!(all_of("br-test"), ["10.8.0.1/24"]);
 
         assert!(remove_bridge("br-test").expect("removed"));
         assert!(!remove_bridge("br-test").expect("gone"));
@@ -148,7 +151,7 @@ fn what_others_made_is_left_alone() {
                 .expect("joined")
                 .is_new
         );
-        let theirs: Vec<String> = addresses_of("theirs")
+        let theirs: Vec<String> = all_of("theirs")
             .into_iter()
             .filter(|address| !address.starts_with("fe80"))
             .collect();
@@ -211,7 +214,7 @@ fn two_containers_talk_over_a_bridge_and_to_the_host() {
             let socket = open().expect("socket");
             let link = find_with(&socket, "eth0").expect("asked").expect("there");
             assert_eq!(link.mac, Some([0x02, 0x42, 10, 9, 0, 2]));
-            let found = addresses_of("eth0");
+            let found = all_of("eth0");
             assert!(found.contains(&"10.9.0.2/24".to_owned()), "{found:?}");
             assert!(found.contains(&"fd09::2/64".to_owned()), "{found:?}");
             assert!(found.iter().any(|a| a.starts_with("fe80::")), "{found:?}");
@@ -231,6 +234,8 @@ fn two_containers_talk_over_a_bridge_and_to_the_host() {
             .map(|link| link.port_state)
             .collect();
         assert_eq!(ports, [Some(3), Some(3)], "both forward");
+
+        assert_eq!(all_of("veth1"), [] as [&str; 0], "a port has none");
 
         // A namespace takes its links with it.
         drop((one, other));
@@ -282,8 +287,8 @@ fn a_network_without_ipv6_has_none() {
         let wire = wire("br0", "veth1", "eth0", &[("10.9.0.2", 24)]);
         plug_fresh(&container, &[wire], &[ip("10.9.0.1")]).expect("plugged");
         std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(addresses_of("br0"), ["10.9.0.1/24"]);
-        let inside = within(container.as_fd(), || addresses_of("eth0"));
+        assert_eq!(all_of("br0"), ["10.9.0.1/24"]);
+        let inside = within(container.as_fd(), || all_of("eth0"));
         assert_eq!(inside.expect("entered"), ["10.9.0.2/24"]);
     });
 }
@@ -350,7 +355,7 @@ fn a_plug_that_fails_leaves_nothing_and_touches_nothing_else() {
         let error = fail(&[good], &[], "make link eth0");
         assert_eq!(error.kind(), fault::Kind::Conflict);
         assert_eq!(links(), 1);
-        let inside = within(container.as_fd(), || addresses_of("eth0")).expect("entered");
+        let inside = within(container.as_fd(), || all_of("eth0")).expect("entered");
         assert!(inside.contains(&"10.9.0.2/24".to_owned()));
     });
 }
@@ -392,11 +397,11 @@ fn the_pair_is_what_the_firewall_needs_and_is_made_right_again() {
         let first = ensure_pair("estiva-o", "estiva-i").expect("made");
         assert_eq!(first.next_hop4, std::net::Ipv4Addr::new(169, 254, 77, 2));
         assert_eq!(
-            addresses_of("estiva-o"),
+            all_of("estiva-o"),
             ["169.254.77.1/30", "fe80::1/64"],
             "no others"
         );
-        assert_eq!(addresses_of("estiva-i"), [] as [&str; 0]);
+        assert_eq!(all_of("estiva-i"), [] as [&str; 0]);
         let rules = [
             ("ipv4/conf/estiva-i/rp_filter", "2"),
             ("ipv4/conf/estiva-i/forwarding", "1"),

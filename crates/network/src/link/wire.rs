@@ -92,13 +92,13 @@ pub fn unplug(namespace: BorrowedFd<'_>, name: &str) -> Result<bool, Error> {
 /// [`Error::Step`]: ENETUNREACH when no link of the namespace leads to a gateway.
 pub fn set_gateways(namespace: BorrowedFd<'_>, gateways: &[IpAddr]) -> Result<(), Error> {
     let socket = socket_in(namespace)?;
-    let routes = table::list(&socket).map_err(|source| Error::Read {
+    let routes = table::list_of_kind(&socket, table::UNICAST).map_err(|source| Error::Read {
         what: "routes",
         source,
     })?;
     let present: Vec<_> = routes
         .iter()
-        .filter(|route| route.table == table::MAIN && route.is_default() && route.is_unicast())
+        .filter(|route| route.table == table::MAIN && route.is_default())
         .collect();
     let is_wanted = |gateway: Option<IpAddr>| gateway.is_some_and(|one| gateways.contains(&one));
     let mut plan = Plan::default();
@@ -161,9 +161,14 @@ const CARRIER_PATIENCE: Duration = Duration::from_millis(50);
 fn await_carrier(host: &Socket, inside: &Socket, wire: &Wire) -> Result<(), Error> {
     let start = Instant::now();
     let is_ready = || -> Result<bool, Error> {
-        if let WireKind::Bridge { host_name, .. } = &wire.kind {
+        if let WireKind::Bridge { master, host_name } = &wire.kind {
             let near = find_with(host, host_name)?;
             if near.is_some_and(|near| near.port_state.is_some_and(|state| state != FORWARDING)) {
+                return Ok(false);
+            }
+            // A bridge gets its own carrier from its first port.
+            let master = find_with(host, master)?;
+            if master.is_some_and(|master| master.operational != OPERATIONAL) {
                 return Ok(false);
             }
         }
@@ -184,7 +189,8 @@ fn make(host: &Socket, namespace: BorrowedFd<'_>, wire: &Wire) -> Result<(), Err
         mtu: wire.mtu,
         namespace: Some(namespace),
     };
-    let message = match &wire.kind {
+    let mut plan = Plan::default();
+    match &wire.kind {
         WireKind::Bridge { master, host_name } => {
             let near = New {
                 name: check(host_name)?,
@@ -192,13 +198,44 @@ fn make(host: &Socket, namespace: BorrowedFd<'_>, wire: &Wire) -> Result<(), Err
                 mtu: wire.mtu,
                 namespace: None,
             };
-            link::veth(&near, &far, Some(index(host, master)?))
+            let master = index(host, master)?;
+            plan.add(
+                Step::Make(wire.name.clone()),
+                link::veth(&near, &far, Some(master)),
+            );
         }
-        WireKind::Macvlan { parent, mode } => link::macvlan(&far, index(host, parent)?, *mode),
+        WireKind::Macvlan { parent, mode } => {
+            let parent = index(host, parent)?;
+            plan.add(
+                Step::Make(wire.name.clone()),
+                link::macvlan(&far, parent, *mode),
+            );
+        }
+    }
+    plan.carry_out(host)?;
+    match &wire.kind {
+        WireKind::Bridge { host_name, .. } if has_room_for_ipv6(wire.mtu) => {
+            quieten(host, host_name)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A bridge's port takes part in IP no more than a cable does: left alone it would choose an address of its own, and tell
+/// the container about it. Not in one go with the making, for that may be refused because somebody else has the name.
+fn quieten(host: &Socket, host_name: &str) -> Result<(), Error> {
+    let quiet = Change {
+        link_local: Some(false),
+        ..Change::default()
     };
     let mut plan = Plan::default();
-    plan.add(Step::Make(wire.name.clone()), message);
-    plan.carry_out(host)
+    plan.add(
+        Step::Configure(host_name.to_owned()),
+        link::change_named(host_name, &quiet),
+    );
+    plan.carry_out(host).inspect_err(|_| {
+        let _ = remove_with(host, host_name);
+    })
 }
 
 /// All that is done inside, in one batch: a link is set up before its addresses, they before the routes that need them.

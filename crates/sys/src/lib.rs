@@ -4,6 +4,7 @@
 
 pub mod bpf;
 pub mod caps;
+pub mod datagram;
 pub mod exec;
 pub mod fds;
 pub mod keyring;

@@ -321,10 +321,7 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        #[expect(clippy::print_stderr, reason = "a skip tells its reason")]
-        {
-            eprintln!("skipped: there is no {program} here");
-        }
+        eprintln!("skipped: there is no {program} here");
     }
     found
 }

@@ -24,7 +24,7 @@
 //! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook whose *policy* is
 //! to drop (Docker sets one) gets rules for our bridges at its end, where all of its own rules have been asked.
 //!
-//! [`plan`] says what the tables look like, [`elements`] what a network or an endpoint puts into their sets; both are pure.
+//! `plan` says what the tables look like, `elements` what a network or an endpoint puts into their sets; both are pure.
 //! Adding an endpoint is one transaction of some set elements, whatever is there already.
 
 mod desired;

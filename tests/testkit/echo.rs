@@ -41,23 +41,34 @@ impl Place {
     #[track_caller]
     #[must_use]
     pub fn serve(&self, name: &str, port: u16) -> Server {
-        let all: [IpAddr; 2] = ["::".parse().expect("an address"), [0, 0, 0, 0].into()];
-        let bound = all
-            .into_iter()
-            .find_map(|ip| self.listen(SocketAddr::new(ip, port)).ok());
-        let (listener, mut sockets) =
-            bound.unwrap_or_else(|| panic!("{name}: port {port} is taken"));
-        let own = self.own_addresses();
-        if own.len() > 4 {
-            // Who has several must answer from the one that was asked, and a socket for all of them would not know.
-            sockets.clear();
-            sockets.extend(own.into_iter().map(|ip| {
-                let to = SocketAddr::new(ip, port);
-                self.within(|| UdpSocket::bind(to))
-                    .unwrap_or_else(|error| panic!("{name}: {to}: {error}"))
-            }));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.listen_everywhere(port) {
+                Ok((listener, sockets)) => return Server::start(name, listener, sockets),
+                // The last server may still be seen by a program that is just being started.
+                Err(error) => assert!(Instant::now() < deadline, "{name}: port {port}: {error}"),
+            }
+            std::thread::sleep(TICK);
         }
-        Server::start(name, listener, sockets)
+    }
+
+    fn listen_everywhere(&self, port: u16) -> io::Result<(TcpListener, Vec<UdpSocket>)> {
+        let everywhere: [IpAddr; 2] = ["::".parse().expect("an address"), [0, 0, 0, 0].into()];
+        let own = self.own_addresses();
+        self.within(|| {
+            let listen = |ip| TcpListener::bind(SocketAddr::new(ip, port));
+            let listener = listen(everywhere[0]).or_else(|_| listen(everywhere[1]))?;
+            let any = listener.local_addr()?;
+            // Who has several must answer from the one that was asked; a socket for all of them would not know.
+            let sockets = match own.len() {
+                0..=4 => vec![UdpSocket::bind(any)?],
+                _ => own
+                    .into_iter()
+                    .map(|ip| UdpSocket::bind(SocketAddr::new(ip, port)))
+                    .collect::<io::Result<_>>()?,
+            };
+            Ok((listener, sockets))
+        })
     }
 
     /// Serves TCP and UDP on one address.

@@ -96,6 +96,7 @@ impl Place {
     #[track_caller]
     pub fn nft(&self, rules: &str) {
         let mut nft = self.command("nft");
+        let rules = format!("{rules}\n");
         command::run(nft.args(["-f", "-"]), rules.as_bytes()).success();
     }
 

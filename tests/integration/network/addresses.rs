@@ -63,7 +63,7 @@ fn ones_own_address_and_mac_are_kept_over_a_restart() {
     };
     let one = web(&engine, "one", &format!("--network mine --ip 10.88.2.77 {asked}"));
     assert_eq!(one.ip(), ip("10.88.2.77"));
-    assert_eq!(one.place.link("eth0")["address"], "02:11:22:33:44:55");
+    assert_eq!(one.place.link("eth0")["address"], mac);
     let told = one.container.inspect();
     let endpoint = &told["NetworkSettings"]["Networks"]["mine"];
     assert_eq!(endpoint["IPAMConfig"]["IPv4Address"], "10.88.2.77");

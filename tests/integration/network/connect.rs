@@ -138,8 +138,8 @@ fn what_cannot_be_joined_or_left_is_said() {
         ("network connect aa nobody", "No such container: nobody"),
         ("network disconnect bridge one", "is not connected to"),
         ("network disconnect nope one", "network nope not found"),
-        ("network connect aa hosted", "host network"),
-        ("network connect host one", "host network"),
+        ("network connect aa hosted", "host"),
+        ("network connect host one", "host"),
     ] {
         let error = engine.fails(1, line);
         assert!(error.contains(text), "{line}: {error}");

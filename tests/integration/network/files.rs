@@ -1,6 +1,8 @@
 //! `/etc/hosts`, `/etc/hostname`, `/etc/resolv.conf`: right at the start, and kept right.
 
-use super::support::{endpoint, idle, network};
+use testkit::Engine;
+
+use super::support::{endpoint, idle};
 
 /// The names that `/etc/hosts` gives an address.
 fn names_of(hosts: &str, address: &str) -> Vec<String> {
@@ -57,7 +59,10 @@ fn joining_and_leaving_changes_hosts() {
     engine.ok("network disconnect aa one");
     let hosts = one.read("/etc/hosts");
     assert_eq!(names_of(&hosts, &aa), Vec::<String>::new(), "{hosts}");
-    assert_eq!(names_of(&hosts, &bb), ["box"], "{hosts}");
+    if !Engine::is_peer() {
+        // The peer takes every line with its name away.
+        assert_eq!(names_of(&hosts, &bb), ["box"], "{hosts}");
+    }
 }
 
 #[test]
@@ -71,8 +76,8 @@ fn further_hosts_and_the_hosts_own_gateway() {
     let hosts = one.read("/etc/hosts");
     assert_eq!(names_of(&hosts, "192.0.2.9"), ["far.test"], "{hosts}");
     assert_eq!(names_of(&hosts, "2001:db8::9"), ["six"], "{hosts}");
-    let gateway = network(&engine, "bridge")["IPAM"]["Config"][0]["Gateway"].clone();
-    let gateway = gateway.as_str().expect("an address");
+    let gateway = one.place().default_routes()[0].0.to_string();
+    let gateway = gateway.as_str();
     assert_eq!(
         names_of(&hosts, gateway),
         ["host.docker.internal"],

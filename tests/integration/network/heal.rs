@@ -143,7 +143,7 @@ fn nothing_is_written_while_nothing_changes() {
     // Handles count every object ever made in a table: a rebuild would show.
     let rules = || lan.host.sh("nft -a list ruleset");
     lan.host
-        .nft("table inet admin { chain input { type filter hook input priority 0; } }");
+        .nft("table inet admin { chain input { type filter hook input priority 0; }; }");
     std::thread::sleep(testkit::ms(1500));
     let before = rules();
     std::thread::sleep(testkit::ms(1500));

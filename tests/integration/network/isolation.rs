@@ -61,7 +61,9 @@ fn an_internal_network_has_no_way_out_or_in() {
         "inside it is a network"
     );
     assert_eq!(one.place.a("two"), [two.ip()]);
-    assert_eq!(one.place.default_routes(), [], "and nothing leads out");
+    if !Engine::is_peer() {
+        assert_eq!(one.place.default_routes(), [], "and nothing leads out");
+    }
     let _far = lan.world.serve("far", 7000);
     let end = other_end(&lan.host, &one.place, "eth0")["master"].clone();
     let gateway = lan
@@ -73,7 +75,7 @@ fn an_internal_network_has_no_way_out_or_in() {
     if let Some(gateway) = gateway {
         one.place.sh(&format!("ip route add default via {gateway}"));
     } else {
-        one.place.sh("ip route add default dev eth0");
+        one.place.sh("ip route replace default dev eth0");
     }
     assert!(!one.place.reaches_somehow(at(FAR, 7000)));
     assert!(!one.place.reaches_somehow(at(lan.client.ip, 7000)));
@@ -268,7 +270,7 @@ fn services_of_the_host_are_guarded_by_the_hosts_firewall() {
     let _service = lan.host.serve("service", 7000);
     let gateway = one.place.default_routes()[0].0;
     assert!(one.place.reaches(at(gateway, 7000)) && one.place.reaches(at(lan.host.ip, 7000)));
-    lan.host.nft("table inet filter { chain input { type filter hook input priority 0; policy drop; iifname lo accept; ct state established,related accept; } }");
+    lan.host.nft("table inet filter { chain input { type filter hook input priority 0; policy drop; iifname lo accept; ct state established,related accept; }; }");
     assert!(!one.place.reaches_somehow(at(gateway, 7000)));
     assert!(!one.place.reaches_somehow(at(lan.host.ip, 7000)));
     assert_eq!(

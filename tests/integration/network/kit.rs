@@ -32,7 +32,7 @@ fn hosts_reach_each_other_and_what_is_far_away() {
     let _far = lan.world.serve("far", 7001);
     assert!(lan.host.reaches(at(FAR, 7001)) && lan.host.reaches(at(FAR6, 7001)));
     lan.host
-        .nft("table inet t { chain c { type filter hook input priority 0; policy drop; } }");
+        .nft("table inet t { chain c { type filter hook input priority 0; policy drop; }; }");
     assert!(!lan.client.reaches_somehow(at(lan.host.ip, 7000)));
 }
 

@@ -127,7 +127,7 @@ fn rules_may_tell_clients_apart() {
     );
     // A drop in front of an accept counts, in a chain of whatever priority.
     lan.host.nft(&format!(
-        "table inet early {{ chain input {{ type filter hook input priority -300; ip saddr {} drop; }} }}",
+        "table inet early {{ chain input {{ type filter hook input priority -300; ip saddr {} drop; }}; }}",
         lan.client.ip
     ));
     assert!(!lan.client.reaches_somehow(at(lan.host.ip, 8080)));
@@ -165,7 +165,7 @@ fn a_host_that_forwards_nothing_by_default_still_has_containers_with_a_network()
         return;
     };
     lan.host.nft(
-        "table inet admin { chain forward { type filter hook forward priority 0; policy drop; } }",
+        "table inet admin { chain forward { type filter hook forward priority 0; policy drop; }; }",
     );
     let one = web(&engine, "one", PORTS);
     is_open(&lan);

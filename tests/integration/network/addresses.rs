@@ -61,7 +61,11 @@ fn ones_own_address_and_mac_are_kept_over_a_restart() {
         true => String::new(),
         false => format!("--mac-address {mac}"),
     };
-    let one = web(&engine, "one", &format!("--network mine --ip 10.88.2.77 {asked}"));
+    let one = web(
+        &engine,
+        "one",
+        &format!("--network mine --ip 10.88.2.77 {asked}"),
+    );
     assert_eq!(one.ip(), ip("10.88.2.77"));
     assert_eq!(one.place.link("eth0")["address"], mac);
     let told = one.container.inspect();

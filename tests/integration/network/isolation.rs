@@ -73,7 +73,8 @@ fn an_internal_network_has_no_way_out_or_in() {
         .map(|(ip, _)| *ip);
     // A program with rights over its network makes a road; the host does not go along.
     if let Some(gateway) = gateway {
-        one.place.sh(&format!("ip route add default via {gateway}"));
+        one.place
+            .sh(&format!("ip route replace default via {gateway}"));
     } else {
         one.place.sh("ip route replace default dev eth0");
     }

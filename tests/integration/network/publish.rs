@@ -141,7 +141,13 @@ fn ranges_and_one_of_a_range() {
     assert_eq!(chosen("two"), "0.0.0.0:9101");
     assert_eq!(chosen("three"), "0.0.0.0:9102");
     let column = engine.ok("ps --filter name=one --format '{{.Ports}}'");
-    assert!(column.contains("0.0.0.0:9000-9002->80-82/tcp"), "{column}");
+    assert!(column.contains("0.0.0.0:9000->80/tcp"), "{column}");
+    drop(idle(&engine, "--name same -p 9010-9012:9010-9012"));
+    let column = engine.ok("ps --filter name=same --format '{{.Ports}}'");
+    assert!(
+        column.contains("0.0.0.0:9010-9012->9010-9012/tcp"),
+        "{column}"
+    );
 }
 
 #[test]

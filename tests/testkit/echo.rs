@@ -128,7 +128,7 @@ impl Place {
         socket.connect(to)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.send(text.as_bytes())?;
-        let mut buffer = [0; 2048];
+        let mut buffer = vec![0; 65_536];
         let len = socket.recv(&mut buffer)?;
         parse(&String::from_utf8_lossy(&buffer[..len]))
     }
@@ -270,7 +270,7 @@ fn converse(stream: TcpStream, client: SocketAddr, name: &str, over: &AtomicBool
 
 fn answer_datagrams(socket: &UdpSocket, name: &str, over: &AtomicBool) {
     drop(socket.set_read_timeout(Some(TICK)));
-    let mut buffer = [0; 2048];
+    let mut buffer = vec![0; 65_536];
     while !over.load(Ordering::Relaxed) {
         if let Ok((len, client)) = socket.recv_from(&mut buffer) {
             let text = String::from_utf8_lossy(&buffer[..len]);

@@ -123,6 +123,30 @@ fn several_networks_may_be_named_at_once() {
 }
 
 #[test]
+fn who_joins_may_bring_an_address() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create --subnet 10.89.3.0/24 aa");
+    let one = web(&engine, "one", "");
+    engine.ok("network connect --ip 10.89.3.33 aa one");
+    assert_eq!(one.place.v4("eth1"), super::support::ip("10.89.3.33"));
+    drop(idle(&engine, "--name two"));
+    let error = engine.fails(1, "network connect --ip 10.89.3.33 aa two");
+    assert!(error.contains("Address already in use"), "{error}");
+    if !Engine::is_peer() {
+        assert_eq!(endpoint(&engine, "two", "aa"), serde_json::Value::Null);
+        engine.ok("network connect --ip 10.89.3.34 aa two");
+    }
+    engine.ok("restart -t 0 one");
+    let place = Container::new(&engine, "one".to_owned()).place();
+    let addresses = ["eth0", "eth1"].map(|link| place.v4(link));
+    assert!(
+        addresses.contains(&super::support::ip("10.89.3.33")),
+        "{addresses:?}"
+    );
+}
+
+#[test]
 fn what_cannot_be_joined_or_left_is_said() {
     let lan = testkit::lan();
     let engine = lan.engine();

@@ -204,3 +204,41 @@ fn events_tell_of_networks() {
     actions.dedup();
     assert_eq!(actions, ["create", "connect", "disconnect", "destroy"]);
 }
+
+#[test]
+fn ps_tells_networks_and_finds_by_them() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create aa");
+    engine.ok("network create bb");
+    drop(idle(&engine, "--name one --network aa"));
+    drop(idle(&engine, "--name two --network bb"));
+    engine.ok("network connect aa two");
+    let names = |filter: &str| {
+        let text = engine.ok(&format!("ps {filter} --format '{{{{.Names}}}}'"));
+        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("--filter network=aa"), ["one", "two"]);
+    assert_eq!(names("--filter network=bb"), ["two"]);
+    let column = engine.ok("ps --filter name=two --format '{{.Networks}}'");
+    let mut networks: Vec<&str> = column.split(',').collect();
+    networks.sort_unstable();
+    assert_eq!(networks, ["aa", "bb"]);
+}
+
+#[test]
+fn system_prune_takes_unused_networks_too() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create unused");
+    engine.ok("network create used");
+    drop(idle(&engine, "--name user --network used"));
+    let text = engine.ok("system prune -f");
+    assert!(text.contains("Deleted Networks:\nunused"), "{text}");
+    assert_eq!(
+        engine.ok("network ls --filter type=custom --format '{{.Name}}'"),
+        "used"
+    );
+}

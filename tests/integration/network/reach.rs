@@ -213,3 +213,72 @@ fn much_goes_through_loopback_unharmed() {
     let lan = testkit::lan();
     digest_comes_back(&lan, &lan.host, at(ip("127.0.0.1"), 8080));
 }
+
+#[test]
+fn packets_longer_than_the_link_takes_arrive_whole() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    let _one = web(&engine, "one", PORTS);
+    let long = "0123456789".repeat(400);
+    let mut addresses = vec![lan.host.ip];
+    if !Engine::is_peer() {
+        addresses.push(lan.host.ip6);
+    }
+    for address in addresses {
+        for _ in 0..2 {
+            let seen = lan.client.ask_udp(at(address, 8080), &long);
+            let seen = seen.unwrap_or_else(|error| panic!("{address}: {error}"));
+            assert_eq!(seen.text, long);
+        }
+    }
+}
+
+#[test]
+fn two_hundred_clients_at_once_are_all_served() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    let _one = web(&engine, "one", PORTS);
+    let to = at(lan.host.ip, 8080);
+    std::thread::scope(|scope| {
+        for number in 0..200 {
+            let client = &lan.client;
+            scope.spawn(move || {
+                let text = format!("number {number}");
+                let seen = client.ask_tcp(to, &text);
+                assert_eq!(
+                    seen.unwrap_or_else(|error| panic!("{text}: {error}")).text,
+                    text
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn a_flow_of_packets_finds_the_next_container() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    // One socket, as a client that never stops: for the kernel it stays one connection.
+    let socket = lan.client.within(|| std::net::UdpSocket::bind("0.0.0.0:0"));
+    let socket = socket.expect("a socket");
+    socket.connect(at(lan.host.ip, 8080)).expect("a route");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .expect("ours");
+    let answered_by = |name: &str| {
+        let mut buffer = [0; 256];
+        drop(socket.send(b"who?"));
+        let len = socket.recv(&mut buffer).unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..len]).starts_with(&format!("{name} "))
+    };
+    // Somebody keeps the first one's address, so that the second gets another.
+    let (_place, _server) = web(&engine, "first", PORTS).apart();
+    testkit::eventually("the first answers", || answered_by("first"));
+    engine.ok("rm -f first");
+    assert!(!answered_by("first"));
+    drop(idle(&engine, "--name keeper"));
+    let _second = web(&engine, "second", PORTS);
+    testkit::within(Duration::from_secs(3), "the second answers", || {
+        answered_by("second")
+    });
+}

@@ -394,7 +394,13 @@ impl Drop for Engine {
     )]
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            return self.close();
+            let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
+            if let Err(panic) = closed {
+                self.kill_daemon();
+                leftovers::clean(&self.root, &self.cgroup_parent);
+                std::panic::resume_unwind(panic);
+            }
+            return;
         }
         eprintln!(
             "--- the daemon of {} says:\n{}",

@@ -1,6 +1,9 @@
 //! Networks and what a container has of them.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::container::PortBinding;
 use crate::wire::Empty;
@@ -11,7 +14,7 @@ wire! {
     pub struct NetworkingConfig {
         /// Endpoints by network name.
         #[serde(serialize_with = "crate::wire::null")]
-        pub endpoints_config: BTreeMap<String, EndpointSettings>,
+        pub endpoints_config: Endpoints,
     }
 
     /// A container's end of a network.
@@ -181,9 +184,8 @@ wire! {
     pub struct Ipam {
         /// `default`.
         pub driver: String,
-        /// The driver's options.
-        #[serde(serialize_with = "crate::wire::null")]
-        pub options: BTreeMap<String, String>,
+        /// The driver's options; none and empty ones differ for clients.
+        pub options: Option<BTreeMap<String, String>>,
         /// The pools.
         #[serde(serialize_with = "crate::wire::null")]
         pub config: Vec<IpamPool>,
@@ -266,10 +268,32 @@ wire! {
         pub ingress: bool,
         /// Only a configuration for others.
         pub config_only: bool,
+        /// Where the configuration comes from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub config_from: Option<ConfigFrom>,
         /// The driver's options.
         pub options: BTreeMap<String, String>,
         /// Labels.
         pub labels: BTreeMap<String, String>,
+    }
+
+    /// The body of a request to connect a container.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ConnectRequest {
+        /// The container, by name or id.
+        pub container: String,
+        /// How.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub endpoint_config: Option<EndpointSettings>,
+    }
+
+    /// The body of a request to disconnect a container.
+    #[serde(rename_all = "PascalCase")]
+    pub struct DisconnectRequest {
+        /// The container, by name or id.
+        pub container: String,
+        /// Whatever stands against it.
+        pub force: bool,
     }
 
     /// The answer of a network create request.
@@ -284,3 +308,51 @@ wire! {
 
 /// A set of names, as Docker writes it.
 pub type NameSet = BTreeMap<String, Empty>;
+
+/// Endpoints by network name. `null` as an endpoint means one without wishes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Endpoints(pub BTreeMap<String, EndpointSettings>);
+
+impl Deref for Endpoints {
+    type Target = BTreeMap<String, EndpointSettings>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Endpoints {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoints {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let map = BTreeMap::<String, Option<EndpointSettings>>::deserialize(input)?;
+        let filled = map
+            .into_iter()
+            .map(|(name, endpoint)| (name, endpoint.unwrap_or_default()));
+        Ok(Self(filled.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_may_be_null() {
+        let read: NetworkingConfig =
+            serde_json::from_str(r#"{"EndpointsConfig":{"n":null,"m":{"Aliases":["a"]}}}"#)
+                .expect("valid");
+        assert_eq!(read.endpoints_config["n"], EndpointSettings::default());
+        assert_eq!(read.endpoints_config["m"].aliases, ["a"]);
+        let none: NetworkingConfig =
+            serde_json::from_str(r#"{"EndpointsConfig":null}"#).expect("valid");
+        assert_eq!(
+            serde_json::to_string(&none).expect("serialisable"),
+            r#"{"EndpointsConfig":null}"#
+        );
+    }
+}

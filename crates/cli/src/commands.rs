@@ -74,7 +74,12 @@ pub(crate) static ALL: &[&Command] = &[
     &kill::COMMAND,
     &load::COMMAND,
     &logs::COMMAND,
-    &network::LS,
+    &network::connect::COMMAND,
+    &network::create::COMMAND,
+    &network::disconnect::COMMAND,
+    &network::ls::COMMAND,
+    &network::prune::COMMAND,
+    &network::rm::COMMAND,
     &pause::COMMAND,
     &port::COMMAND,
     &ps::COMMAND,
@@ -118,8 +123,6 @@ pub(crate) fn not_built(path: &str) -> Option<&'static str> {
         "push" | "image push" | "login" | "logout" | "search" | "manifest" | "trust" => {
             Some("registries are not reachable yet; use save and load")
         }
-        "network create" | "network rm" | "network connect" | "network disconnect"
-        | "network prune" => Some("containers have none, host or another container's network"),
         "compose" => Some("use the docker compose plugin with DOCKER_HOST"),
         "swarm" | "node" | "service" | "stack" | "secret" | "config" => {
             Some("clusters are left to Kubernetes")

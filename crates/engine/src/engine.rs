@@ -27,6 +27,7 @@ use crate::events::{Event, Events};
 use crate::exec::Owners;
 use crate::flusher::Flusher;
 use crate::host::Host;
+use crate::network::Networks;
 use crate::options::Options;
 
 /// An engine; clones are the same engine.
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) volumes: Arc<volume::Store>,
     pub(crate) seccomp: seccomp::Programs,
     pub(crate) accounts: accounts::Cache,
+    pub(crate) networks: Networks,
     pub(crate) flusher: Flusher,
     spawner: Mutex<SpawnerHandle>,
     sweeping: AtomicBool,
@@ -97,11 +99,21 @@ impl Engine {
         &self.shared.containers
     }
 
-    /// Writes out what is still to be made durable. Containers go on.
+    /// Writes out what is still to be made durable. Containers go on; without any, nothing of ours stays on the host.
     pub async fn shut_down(&self) {
         let shared = self.shared.clone();
         let flushed = crate::blocking::run("shut-down", move || {
             shared.flusher.flush();
+            let networks = &shared.networks;
+            let is_up = networks.registry.all().iter().any(|n| n.given().is_up);
+            let is_used = networks
+                .registry
+                .all()
+                .iter()
+                .any(|n| !n.members().is_empty());
+            if is_up && !is_used {
+                networks.ground.clear(&networks.registry);
+            }
             Ok(())
         });
         let _ = flushed.await;
@@ -129,6 +141,7 @@ impl Shared {
             snapshots.clone(),
         )?);
         let volumes = Arc::new(volume::Store::open(&options.data_root.join("volumes"))?);
+        let networks = Networks::open(&options, unix_nanos())?;
         Ok(Self {
             host: Host::observe()?,
             id: engine_id(&options.data_root)?,
@@ -142,6 +155,7 @@ impl Shared {
             images,
             volumes,
             accounts: accounts::Cache::default(),
+            networks,
             spawner: Mutex::new(spawner),
             sweeping: AtomicBool::new(false),
             _lock: lock,
@@ -172,10 +186,7 @@ impl Shared {
 
     /// Nanoseconds since the epoch.
     pub(crate) fn now(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+        unix_nanos()
     }
 
     pub(crate) fn tell(
@@ -243,6 +254,13 @@ impl Shared {
             }
         });
     }
+}
+
+fn unix_nanos() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn make_folder(folder: &Path, mode: u32) -> Result<()> {

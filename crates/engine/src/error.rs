@@ -39,6 +39,12 @@ pub enum Error {
     /// The thing is not there; the text names it.
     #[error("{0}")]
     NotFound(String),
+    /// The caller may not do this; the text says why.
+    #[error("{0}")]
+    Denied(String),
+    /// Not on this host or not now; the text says why.
+    #[error("{0}")]
+    Unavailable(String),
     /// Known, and not built; the text names it.
     #[error("{0}")]
     Unimplemented(String),
@@ -106,6 +112,31 @@ pub enum Error {
     /// A volume operation failed.
     #[error(transparent)]
     Volume(#[from] volume::Error),
+    /// A subnet or address cannot be given.
+    #[error(transparent)]
+    Ipam(#[from] network::ipam::Error),
+    /// A port of the host cannot be had.
+    #[error("driver failed programming external connectivity on endpoint {name} ({endpoint})")]
+    Ports {
+        /// The container's name.
+        name: String,
+        /// The endpoint's id.
+        endpoint: String,
+        /// Why.
+        source: network::ports::Error,
+    },
+    /// The kernel refused a link, an address or a route.
+    #[error(transparent)]
+    Link(#[from] network::link::Error),
+    /// A network namespace could not be made or entered.
+    #[error(transparent)]
+    Namespace(#[from] network::namespace::Error),
+    /// The kernel refused our rules.
+    #[error(transparent)]
+    Firewall(#[from] network::firewall::Error),
+    /// A container's resolver could not be started.
+    #[error(transparent)]
+    Resolver(#[from] network::dns::Error),
     /// A control group operation failed.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
@@ -141,6 +172,14 @@ impl Error {
             Self::NameInUse { .. } | Self::Conflict(_) => Kind::Conflict,
             Self::Refused(refusal) => refusal.kind(),
             Self::Unimplemented(_) => Kind::Unimplemented,
+            Self::Denied(_) => Kind::Denied,
+            Self::Unavailable(_) => Kind::Unavailable,
+            Self::Ipam(e) => e.kind(),
+            Self::Ports { source, .. } => source.kind(),
+            Self::Link(e) => e.kind(),
+            Self::Namespace(e) => e.kind(),
+            Self::Firewall(e) => e.kind(),
+            Self::Resolver(e) => e.kind(),
             // Docker answers 400 for what the user can mend (no such command) and 500 for the rest.
             Self::Start {
                 code: 126 | 127, ..

@@ -11,6 +11,7 @@ pub mod events;
 pub mod exec;
 pub mod host;
 pub mod image;
+pub mod network;
 pub mod options;
 pub mod stream;
 pub mod system;

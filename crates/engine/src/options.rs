@@ -1,7 +1,10 @@
 //! What the daemon was asked to be: the engine's settings, with dockerd's names.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+pub use network::subnet::Subnet;
 
 /// Settings of one engine; `bin/estiva` fills them from the command line and the config file.
 #[derive(Debug, Clone)]
@@ -36,6 +39,71 @@ pub struct Options {
     pub seccomp_profile: Option<String>,
     /// `--no-new-privileges` for every container.
     pub no_new_privileges: bool,
+    /// Networks.
+    pub network: NetworkOptions,
+}
+
+/// The bridge of containers that name no network (`--bridge`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DefaultBridge {
+    /// One of ours, made when it is needed.
+    #[default]
+    Own,
+    /// One that somebody else has made.
+    Named(String),
+    /// None: such containers have loopback only.
+    None,
+}
+
+/// How networks are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkOptions {
+    /// Published ports are open whatever the host's own INPUT policy says, as in Docker (`--published-ports=open`).
+    pub published_ports_open: bool,
+    /// The default bridge (`--bridge`).
+    pub bridge: DefaultBridge,
+    /// The default bridge's addresses with their prefixes (`--bip`, `--bip6`).
+    pub bip: Vec<Subnet>,
+    /// Where subnets of networks that name none come from, with the size of each (`--default-address-pool`).
+    pub address_pools: Vec<(Subnet, u8)>,
+    /// Name servers of containers that name none (`--dns`).
+    pub dns: Vec<IpAddr>,
+    /// Search domains of containers that name none (`--dns-search`).
+    pub dns_search: Vec<String>,
+    /// Resolver options of containers that name none (`--dns-opt`).
+    pub dns_options: Vec<String>,
+    /// The greatest packet on the default bridge (`--mtu`); `None`: as the uplink.
+    pub mtu: Option<u32>,
+    /// IPv6 on the default bridge (`--ipv6`); `None`: where the host has it.
+    pub ipv6: Option<bool>,
+    /// Containers on the default bridge reach each other (`--icc`).
+    pub icc: bool,
+    /// Packets from the default bridge to the world carry the host's address (`--ip-masq`).
+    pub masquerade: bool,
+    /// Where ports that name no address are published (`--ip`).
+    pub host_ip: Option<IpAddr>,
+    /// What `host-gateway` means (`--host-gateway-ip`); empty: the container's gateway.
+    pub host_gateway: Vec<IpAddr>,
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            published_ports_open: false,
+            bridge: DefaultBridge::Own,
+            bip: Vec::new(),
+            address_pools: Vec::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_options: Vec::new(),
+            mtu: None,
+            ipv6: None,
+            icc: true,
+            masquerade: true,
+            host_ip: None,
+            host_gateway: Vec::new(),
+        }
+    }
 }
 
 impl Options {
@@ -58,6 +126,7 @@ impl Options {
             ulimits: Vec::new(),
             seccomp_profile: None,
             no_new_privileges: false,
+            network: NetworkOptions::default(),
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) user: user::Resolved,
     /// Pids of the containers whose namespaces are joined.
     pub(crate) joined: Joined,
+    /// The network namespace made for the container, if it has one of its own.
+    pub(crate) network: Option<PathBuf>,
     /// The host runs on pure cgroup v2.
     pub(crate) unified_cgroups: bool,
     /// Capabilities that this daemon itself has, by name.
@@ -74,7 +76,12 @@ pub(crate) fn build(record: &Record, facts: &Facts) -> Result<Spec> {
             sysctl: process::sysctls(host, net_is_private)?,
             resources: Some(resources),
             cgroups_path: facts.cgroup.clone(),
-            namespaces: namespaces::all(host, &facts.joined, facts.unified_cgroups)?,
+            namespaces: namespaces::all(
+                host,
+                &facts.joined,
+                facts.network.as_deref(),
+                facts.unified_cgroups,
+            )?,
             devices: devices.nodes,
             rootfs_propagation: mounts::rootfs_propagation(record),
             masked_paths,
@@ -96,7 +103,6 @@ pub(crate) fn check(host: &HostConfig, facts: &Host) -> Result<()> {
     process::rlimits(&host.resources.ulimits, &[])?;
     process::sysctls(host, namespaces::has_private_network(host))?;
     for (option, mode) in [
-        ("network", &host.network_mode),
         ("pid", &host.pid_mode),
         ("ipc", &host.ipc_mode),
         ("uts", &host.uts_mode),

@@ -9,6 +9,7 @@
 //! to `<run_dir>/shim.sock` (SEQPACKET too) and is greeted by [`Event::Hello`]. A newer connection replaces an older one.
 //! Requests are answered in order. Large things (process specs) travel as files in `run_dir`, never in messages.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -101,8 +102,34 @@ pub enum Request {
         /// Every process in the container.
         all: bool,
     },
+    /// Serve a port of the host, whose socket is the message's one fd: TCP listening, UDP bound. Connections and datagrams
+    /// are passed on to the container until it has ended, the port is unpublished, or the shim goes. Not answered: what
+    /// cannot be served is closed.
+    Publish {
+        /// What the socket is.
+        transport: Transport,
+        /// The container's side.
+        target: SocketAddr,
+    },
+    /// Serve a published port no more, and end what was passed on through it.
+    Unpublish {
+        /// What the socket is.
+        transport: Transport,
+        /// What it is bound to.
+        host: SocketAddr,
+    },
     /// The daemon has taken note of the exit: the shim may go.
     Forget,
+}
+
+/// What can be passed on. (SCTP is not: its ports are reached through the host's packet filter only.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams; a client's are a flow of their own, with a time-out.
+    Udp,
 }
 
 /// What a shim needs for one exec.
@@ -202,6 +229,6 @@ pub struct Exit {
 pub struct Packet {
     /// The request.
     pub request: Request,
-    /// The stream of an `Attach`.
+    /// The stream of an `Attach`, the socket of a `Publish`.
     pub fd: Option<OwnedFd>,
 }

@@ -20,6 +20,7 @@ mod oom;
 mod output;
 mod poller;
 mod process;
+mod proxy;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -36,6 +37,7 @@ use daemon::Daemon;
 use output::Reading;
 use poller::{Poller, What};
 use process::{Key, Process};
+use proxy::Proxy;
 
 /// How long output is awaited after its process has ended (a grandchild may hold the pipe open).
 const DRAIN: Duration = Duration::from_secs(2);
@@ -64,6 +66,7 @@ pub(crate) struct Shim {
     log: Option<Writer>,
     log_failed: bool,
     reading: Reading,
+    proxy: Proxy,
     leave: bool,
 }
 
@@ -130,6 +133,7 @@ impl Shim {
             log: None,
             log_failed: false,
             reading: Reading::default(),
+            proxy: Proxy::default(),
             leave: false,
         })
     }
@@ -158,6 +162,10 @@ impl Shim {
                     What::Output(key, stream) => self.pump(key, stream),
                     What::Input(key) => self.feed(key),
                     What::Client(key, id) => self.serve_client(key, id, ready),
+                    What::Port(port) => self.proxy.serve_port(port, &mut self.poller),
+                    What::Flow(flow, side) => {
+                        self.proxy.serve_flow(flow, side, ready, &mut self.poller);
+                    }
                 }
             }
             self.settle();
@@ -176,7 +184,9 @@ impl Shim {
         let look = self.oom.as_ref().and_then(oom::OomWatch::deadline);
         let look = look.map(|at| at.saturating_duration_since(now));
         let quiet = self.reading.is_busy().then_some(QUIET);
-        deadlines.chain(look).chain(quiet).min()
+        let flows = self.proxy.deadline();
+        let flows = flows.map(|at| at.saturating_duration_since(now));
+        deadlines.chain(look).chain(quiet).chain(flows).min()
     }
 
     /// Gives back what a busy time needed.
@@ -191,6 +201,7 @@ impl Shim {
     /// After every round: ends what is complete, asks epoll for what is wanted now.
     fn settle(&mut self) {
         self.settle_oom();
+        self.proxy.settle(&mut self.poller);
         let keys: Vec<Key> = self.processes.keys().copied().collect();
         // Execs first: the container has ended when all its processes have.
         for key in keys.into_iter().rev() {
@@ -281,6 +292,8 @@ impl Shim {
         if let Some(container) = &self.container {
             container.remove_group();
         }
+        // Before anyone is told: the next run, or another container, may want the ports.
+        self.proxy.close(&mut self.poller);
         self.finished = true;
         for (_, mut client) in std::mem::take(&mut self.waiting) {
             client.hang_up(&mut self.poller);

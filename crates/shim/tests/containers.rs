@@ -13,6 +13,8 @@ mod executing;
 mod flooding;
 #[path = "containers/isolation.rs"]
 mod isolation;
+#[path = "containers/publishing.rs"]
+mod publishing;
 #[path = "containers/surviving.rs"]
 mod surviving;
 mod testkit;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         executing::TESTS,
         flooding::TESTS,
         isolation::TESTS,
+        publishing::TESTS,
         surviving::TESTS,
     ]
     .concat();

@@ -4,6 +4,7 @@
 
 pub mod bpf;
 pub mod caps;
+pub mod datagram;
 pub mod exec;
 pub mod fds;
 pub mod keyring;
@@ -11,6 +12,7 @@ pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod net;
+pub mod netlink;
 pub mod open;
 pub mod process;
 pub mod sched;

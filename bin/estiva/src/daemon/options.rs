@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use cli::flags::{self, Flag, Kind, Matches, flag};
 
+mod network;
+
 /// What the command line asked for.
 pub(super) enum Asked {
     /// A daemon.
@@ -124,19 +126,6 @@ const FLAGS: &[Flag] = &[
     )
     .short('s')
     .hidden(),
-    flag(
-        "iptables",
-        Kind::Bool,
-        "Accepted without effect until bridge networks exist",
-    )
-    .hidden(),
-    flag(
-        "bridge",
-        Kind::String,
-        "Accepted without effect until bridge networks exist",
-    )
-    .short('b')
-    .hidden(),
     flag("background", Kind::Bool, "Leave the session of the caller").hidden(),
     flag("version", Kind::Bool, "Print version information and quit").short('v'),
 ];
@@ -147,11 +136,11 @@ pub(super) fn parse(words: &[OsString]) -> Result<Asked> {
         .iter()
         .map(|w| w.to_string_lossy().into_owned())
         .collect();
-    let given = flags::parse(&[FLAGS], true, &words).map_err(anyhow::Error::msg)?;
+    let given = flags::parse(&[FLAGS, network::FLAGS], true, &words).map_err(anyhow::Error::msg)?;
     if given.help {
         return Ok(Asked::Text(format!(
             "Usage:  estiva daemon [OPTIONS]\n\nA self-sufficient runtime for containers\n\nOptions:\n{}",
-            flags::usages(&[FLAGS], 100)
+            flags::usages(&[FLAGS, network::FLAGS], 100)
         )));
     }
     if given.on("version") {
@@ -232,8 +221,6 @@ const KEYS: &[(&str, &str)] = &[
     ("seccomp-profile", "seccomp-profile"),
     ("shutdown-timeout", "shutdown-timeout"),
     ("storage-driver", "storage-driver"),
-    ("iptables", "iptables"),
-    ("bridge", "bridge"),
 ];
 
 fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
@@ -253,7 +240,8 @@ fn config_file(given: &Matches) -> Result<BTreeMap<String, serde_json::Value>> {
     let map: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text)
         .with_context(|| format!("unable to configure the daemon with file {path}"))?;
     for key in map.keys() {
-        let Some((_, flag)) = KEYS.iter().find(|(known, _)| known == key) else {
+        let mut known = KEYS.iter().chain(network::KEYS);
+        let Some((_, flag)) = known.find(|(known, _)| known == key) else {
             bail!(
                 "unable to configure the daemon with file {path}: \
                  the following directives don't match any configuration option: {key}"
@@ -295,6 +283,7 @@ fn build(source: &Source) -> Result<Options> {
     }
     engine.ulimits = ulimits(source)?;
     engine.seccomp_profile = seccomp(source)?;
+    engine.network = network::read(source)?;
     let mut hosts = source.list("host", "hosts");
     if hosts.is_empty() {
         hosts.push(format!(

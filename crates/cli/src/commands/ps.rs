@@ -231,68 +231,69 @@ fn size(container: &Json) -> String {
     }
 }
 
-/// Published and exposed ports; runs of neighbours become ranges.
+/// Published and exposed ports; runs of neighbours become ranges where the host's number is the container's.
 pub(super) fn ports(list: &[Json]) -> String {
     struct Run {
         ip: String,
         proto: String,
-        first: (i64, i64),
-        last: (i64, i64),
+        first: i64,
+        last: i64,
     }
-    let mut sorted: Vec<(i64, String, i64, String)> = list
+    impl Run {
+        fn shown(&self) -> String {
+            let span = match self.first == self.last {
+                true => self.first.to_string(),
+                false => format!("{}-{}", self.first, self.last),
+            };
+            match self.ip.as_str() {
+                "" => format!("{span}/{}", self.proto),
+                ip => format!("{}:{span}->{span}/{}", bracketed(ip), self.proto),
+            }
+        }
+    }
+    let mut sorted: Vec<(i64, &str, i64, &str)> = list
         .iter()
         .map(|port| {
             (
                 json::int(port, "PrivatePort"),
-                json::text(port, "IP").to_owned(),
+                json::text(port, "IP"),
                 json::int(port, "PublicPort"),
-                json::text(port, "Type").to_owned(),
+                json::text(port, "Type"),
             )
         })
         .collect();
-    sorted.sort();
-    let mut runs: Vec<Run> = Vec::new();
+    sorted.sort_unstable();
+    let (mut ended, mut runs, mut mapped) = (Vec::new(), Vec::<Run>::new(), Vec::new());
     for (private, ip, public, proto) in sorted {
-        let open = runs.iter_mut().find(|run| {
-            run.ip == ip
-                && run.proto == proto
-                && run.last.0 + 1 == private
-                && (public == 0 && run.last.1 == 0 || public != 0 && run.last.1 + 1 == public)
-        });
-        match open {
-            Some(run) => run.last = (private, public),
-            None => runs.push(Run {
-                ip,
-                proto,
-                first: (private, public),
-                last: (private, public),
-            }),
+        if !ip.is_empty() && public != private {
+            mapped.push(format!("{}:{public}->{private}/{proto}", bracketed(ip)));
+            continue;
+        }
+        let fresh = Run {
+            ip: ip.to_owned(),
+            proto: proto.to_owned(),
+            first: private,
+            last: private,
+        };
+        match runs
+            .iter_mut()
+            .find(|run| run.ip == ip && run.proto == proto)
+        {
+            None => runs.push(fresh),
+            Some(run) if run.last + 1 == private => run.last = private,
+            Some(run) => ended.push(std::mem::replace(run, fresh).shown()),
         }
     }
-    let span = |first: i64, last: i64| {
-        if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        }
-    };
-    let shown: Vec<String> = runs
-        .iter()
-        .map(|run| {
-            let inside = span(run.first.0, run.last.0);
-            if run.first.1 == 0 {
-                return format!("{inside}/{}", run.proto);
-            }
-            let outside = span(run.first.1, run.last.1);
-            let ip = if run.ip.contains(':') {
-                format!("[{}]", run.ip)
-            } else {
-                run.ip.clone()
-            };
-            format!("{ip}:{outside}->{inside}/{}", run.proto)
-        })
-        .collect();
-    shown.join(", ")
+    ended.extend(runs.iter().map(Run::shown));
+    ended.append(&mut mapped);
+    ended.join(", ")
+}
+
+fn bracketed(ip: &str) -> String {
+    match ip.contains(':') {
+        true => format!("[{ip}]"),
+        false => ip.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -301,13 +302,39 @@ mod tests {
 
     use super::*;
 
+    fn port(ip: &str, private: i64, public: i64, kind: &str) -> Json {
+        json!({"IP": ip, "PrivatePort": private, "PublicPort": public, "Type": kind})
+    }
+
     #[test]
-    fn neighbouring_ports_become_ranges() {
+    fn ports_are_told_as_docker_tells_them() {
         let list = [
-            json!({"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}),
-            json!({"IP": "0.0.0.0", "PrivatePort": 81, "PublicPort": 8081, "Type": "tcp"}),
-            json!({"PrivatePort": 53, "Type": "udp"}),
+            json!({"PrivatePort": 99, "Type": "tcp"}),
+            port("0.0.0.0", 7001, 9001, "udp"),
+            port("::", 7001, 9001, "udp"),
+            port("0.0.0.0", 80, 8099, "tcp"),
+            port("::", 80, 8099, "tcp"),
+            port("127.0.0.1", 81, 32768, "tcp"),
         ];
-        assert_eq!(ports(&list), "53/udp, 0.0.0.0:8080-8081->80-81/tcp");
+        assert_eq!(
+            ports(&list),
+            "99/tcp, 0.0.0.0:8099->80/tcp, [::]:8099->80/tcp, 127.0.0.1:32768->81/tcp, \
+             0.0.0.0:9001->7001/udp, [::]:9001->7001/udp"
+        );
+    }
+
+    #[test]
+    fn neighbours_of_the_same_number_become_ranges() {
+        let list = [
+            port("0.0.0.0", 80, 80, "tcp"),
+            port("0.0.0.0", 81, 81, "tcp"),
+            port("0.0.0.0", 90, 90, "tcp"),
+            json!({"PrivatePort": 53, "Type": "udp"}),
+            json!({"PrivatePort": 54, "Type": "udp"}),
+        ];
+        assert_eq!(
+            ports(&list),
+            "0.0.0.0:80-81->80-81/tcp, 53-54/udp, 0.0.0.0:90->90/tcp"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use client::{Client, Error, Query, Request};
 
-use super::{container_prune, image_prune, shared, volume};
+use super::{container_prune, image_prune, network, shared, volume};
 use crate::{
     command::{Args, Cli, Command, Failure, Outcome},
     flags::{Flag, Kind, Matches, flag},
@@ -49,7 +49,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let (text, freed) = container_prune::prune(client, &filters).await?;
     out::print(text);
     space += freed;
-    out::print(networks(client, &filters).await?);
+    out::print(network::prune::prune(client, &filters).await?);
     if volumes {
         let (text, freed) = volume::prune(client, false, given).await?;
         out::print(text);
@@ -94,19 +94,6 @@ fn is_absent(error: &Error) -> bool {
             ..
         }
     )
-}
-
-async fn networks(client: &Client, filters: &str) -> Result<String, Failure> {
-    let request =
-        Request::post(&["networks", "prune"]).query(Query::new().with_some("filters", filters));
-    match client.json(request).await {
-        Ok(answer) => Ok(container_prune::section(
-            "Deleted Networks:",
-            json::list(&answer, "NetworksDeleted"),
-        )),
-        Err(error) if is_absent(&error) => Ok(String::new()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn build_cache(client: &Client, all: bool, filters: &str) -> Result<i64, Failure> {

@@ -13,6 +13,7 @@ mod effects;
 mod exec;
 mod exit;
 mod health;
+mod network;
 mod remove;
 mod start;
 mod stop;
@@ -92,6 +93,7 @@ impl Actor {
     ) -> (Self, Handle) {
         let view = View {
             record: Arc::new(record.clone()),
+            network: shared.networks.live(&record.id),
             health: None,
             execs: Vec::new(),
         };
@@ -164,6 +166,14 @@ impl Actor {
                 answer(reply, result);
             }
             Command::Remove { options, reply } => self.remove(options, reply).await,
+            Command::Connect {
+                network,
+                wish,
+                reply,
+            } => answer(reply, self.connect(network, *wish).await),
+            Command::Disconnect { network, reply } => {
+                answer(reply, self.disconnect(network).await);
+            }
             Command::Rename { name, reply } => answer(reply, self.rename(name)),
             Command::Update { update, reply } => answer(reply, self.update(*update).await),
             Command::Attach { attach, reply } => answer(reply, self.attach(attach).await),
@@ -286,6 +296,7 @@ impl Actor {
     fn publish(&self) {
         let view = View {
             record: Arc::new(self.record.clone()),
+            network: self.shared.networks.live(&self.record.id),
             health: self.health.shown(),
             execs: self
                 .execs

@@ -1,5 +1,8 @@
 //! What an actor can be told.
 
+use std::sync::Arc;
+
+use api::network::EndpointSettings;
 use tokio::sync::oneshot;
 
 use super::request::{
@@ -7,6 +10,7 @@ use super::request::{
 };
 use crate::error::Result;
 use crate::exec::{ExecConfig, ExecStart, ExecView};
+use crate::network::Network;
 
 /// Where the answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
@@ -42,6 +46,15 @@ pub(crate) enum Command {
     Rename {
         name: String,
         reply: Reply<String>,
+    },
+    Connect {
+        network: Arc<Network>,
+        wish: Box<EndpointSettings>,
+        reply: Reply<()>,
+    },
+    Disconnect {
+        network: Arc<Network>,
+        reply: Reply<()>,
     },
     Update {
         update: Box<Update>,

@@ -17,6 +17,7 @@ use super::{files, mounts, registry::Registry, volumes};
 use crate::blocking;
 use crate::engine::{Engine, Shared};
 use crate::error::{Error, Result};
+use crate::network::{links, published, wanted};
 use crate::spec;
 
 /// Where every container has something mounted; in a layer of their own, so that they are no changes of the container.
@@ -58,6 +59,8 @@ fn create(shared: &Arc<Shared>, mut new: NewContainer) -> Result<(Record, Vec<St
         ));
     }
     let image = find_image(shared, &new.config.image)?;
+    // What the image exposes is not what the user asks for: networks are settled before the two are merged.
+    settle_networks(shared, &mut new, &mut warnings)?;
     check_platform(new.platform.as_deref(), &image)?;
     merge(&mut new.config, &image.config.config);
     complete(&mut new, shared, &mut warnings)?;
@@ -234,7 +237,7 @@ fn merge_health(asked: &mut HealthConfig, image: &oci::image::Healthcheck) {
 
 /// Fills in what Docker's inspect shows for what was left out.
 fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>) -> Result<()> {
-    let (host, exposed) = (&mut new.host, &new.config.exposed_ports);
+    let host = &mut new.host;
     if host.shm_size == 0 {
         host.shm_size = shared.options.shm_size;
     }
@@ -259,25 +262,6 @@ fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>)
     {
         host.security_opt.push("no-new-privileges".into());
     }
-    match host.network_mode.as_str() {
-        "" | "default" => {
-            host.network_mode = "default".into();
-            if !host.port_bindings.is_empty() || (host.publish_all_ports && !exposed.is_empty()) {
-                return Err(Error::Unimplemented(
-                    "publishing ports needs bridge networks, which this version does not have: use --network host".into(),
-                ));
-            }
-        }
-        "bridge" => {
-            return Err(Error::Unimplemented(
-                "bridge networks are not in this version: use --network none, host or container:NAME".into(),
-            ));
-        }
-        "none" | "host" => {}
-        other if other.starts_with("container:") => {}
-        // Not "not found": clients of `create` take that for a missing image, and pull it.
-        other => return Err(Error::Invalid(format!("network {other} not found"))),
-    }
     if host.runtime.is_empty() {
         host.runtime = "estiva".into();
     }
@@ -296,6 +280,33 @@ fn complete(new: &mut NewContainer, shared: &Shared, warnings: &mut Vec<String>)
     }
     if host.resources.oom_kill_disable == Some(true) && host.resources.memory == 0 {
         warnings.push("OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.".into());
+    }
+    Ok(())
+}
+
+/// Which networks it joins, and as what.
+fn settle_networks(
+    shared: &Shared,
+    new: &mut NewContainer,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    wanted::settle(
+        &shared.networks.registry,
+        &shared.options.network,
+        &new.config,
+        &mut new.host,
+        &mut new.networking,
+    )?;
+    if new.host.network_mode == "host" && !new.host.port_bindings.is_empty() {
+        warnings.push("Published ports are discarded when using host network mode".into());
+    }
+    // Whoever shares another's network shares its name.
+    if let Some(target) = new.host.network_mode.strip_prefix("container:")
+        && let Ok(handle) = shared.containers.require(target)
+    {
+        new.config
+            .hostname
+            .clone_from(&handle.view().record.config.hostname);
     }
     Ok(())
 }
@@ -352,16 +363,10 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
             host.isolation
         )));
     }
-    if let Some(link) = host.links.first() {
-        let target = link.split(':').next().unwrap_or_default();
-        if shared.containers.require(target).is_err() {
-            return Err(Error::Invalid(format!(
-                "could not get container for {target}: No such container: {target}"
-            )));
-        }
-        return Err(Error::Unimplemented(
-            "links need bridge networks, which this version does not have: use --network container:NAME".into(),
-        ));
+    links::check(shared, &host.links)?;
+    published::wishes(config, host)?;
+    for extra in &host.extra_hosts {
+        crate::network::files::split_extra(extra)?;
     }
     if !["", "local"].contains(&host.volume_driver.as_str()) {
         return Err(Error::Invalid(format!(
@@ -463,7 +468,7 @@ pub(crate) fn require_source(mount: &MountRecord) -> Result<()> {
 }
 
 /// Writes a file of ours in a container's folder.
-pub(super) fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+pub(crate) fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     write_whole(&path, text.as_bytes())?;
     // The container's users read it.

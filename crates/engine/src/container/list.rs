@@ -9,6 +9,7 @@ use super::view::{Size, View};
 use crate::blocking;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::network::{Live, Published};
 
 const FILTERS: [&str; 16] = [
     "ancestor",
@@ -181,10 +182,8 @@ fn passes(view: &View, filters: &ids::Filters) -> bool {
                 .iter()
                 .any(|m| m.volume.as_deref() == Some(want) || m.destination == want)
         })
-        && filters.matches_any("network", |want| {
-            network_name(&record.host.network_mode) == want
-        })
-        && filters.matches_any("publish", |_| false)
+        && filters.matches_any("network", |want| is_in(view, want))
+        && filters.matches_any("publish", |port| publishes(view, port))
         && filters.matches_any("expose", |port| {
             record
                 .config
@@ -194,13 +193,26 @@ fn passes(view: &View, filters: &ids::Filters) -> bool {
         })
 }
 
-/// The name under which a network mode is listed.
-#[must_use]
-pub fn network_name(mode: &str) -> &str {
-    match mode {
-        "default" | "" => "none",
-        other => other,
-    }
+/// Whether a container is in the network of this name or id, or would be if it ran.
+fn is_in(view: &View, want: &str) -> bool {
+    let live = view.network.as_deref();
+    let by_id = |live: &Live| live.endpoints.values().any(|e| e.network_id == want);
+    view.record.networking.endpoints_config.contains_key(want) || live.is_some_and(by_id)
+}
+
+/// Whether a port of the host leads to this one of the container: `80`, `80/udp`, `80-90/tcp`.
+fn publishes(view: &View, want: &str) -> bool {
+    let (ports, protocol) = want.split_once('/').unwrap_or((want, "tcp"));
+    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
+    let (Ok(low), Ok(high)) = (low.parse::<u16>(), high.parse::<u16>()) else {
+        return false;
+    };
+    let fits = |p: &Published| {
+        p.protocol.to_string() == protocol && (low..=high).contains(&p.target.port())
+    };
+    view.network
+        .as_deref()
+        .is_some_and(|live| live.published.iter().any(fits))
 }
 
 /// The anchors that users write in name filters (`^/web$`); anything more is matched as plain text.

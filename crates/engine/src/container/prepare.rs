@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! EXEC-ROOT/containers/<id>/    made before the spawner is asked, removed after the end
-//!   launch.json  shim.sock  exec-<id>.json  shm/ (a tmpfs, only with --ipc shareable)
+//!   launch.json  network.json  shim.sock  exec-<id>.json  shm/ (a tmpfs, only with --ipc shareable)
 //! ```
 //! Crash rule: `launch.json` is the intent. A folder with it and without an exit record may have a container running.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,12 +14,15 @@ use std::path::{Path, PathBuf};
 
 use api::container::HostConfig;
 use shim::protocol::{ExecLaunch, Exit, Launch, LogTarget};
+use tokio::runtime::Handle;
 
 use super::accounts;
 use super::record::{MountKind, Record, write_whole};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::exec::ExecConfig;
+use crate::network::attach::{self, Publish};
+use crate::network::links;
 use crate::spec::{self, Facts, Security, user};
 
 pub(crate) use crate::spec::Joined;
@@ -48,10 +52,23 @@ pub(crate) fn joined(shared: &Shared, host: &HostConfig) -> Result<Joined> {
     })
 }
 
-/// Writes the launch file and has the spawner fork a shim; gives the daemon's end of its control socket.
-pub(crate) fn launch(shared: &Shared, record: &Record, joined: Joined) -> Result<OwnedFd> {
+/// A shim that waits for the word to start.
+pub(crate) struct Launched {
+    /// The daemon's end of its control socket.
+    pub(crate) socket: OwnedFd,
+    /// Ports for it to serve.
+    pub(crate) publish: Vec<Publish>,
+}
+
+/// Writes the launch file, has the spawner fork a shim, and gives the container its networks meanwhile: they take about as
+/// long as all the rest.
+pub(crate) fn launch(
+    shared: &Shared,
+    record: &Record,
+    joined: Joined,
+    runtime: &Handle,
+) -> Result<Launched> {
     let run_dir = shared.run_dir(&record.id);
-    let folder = shared.container_folder(&record.id);
     let remake = || -> io::Result<()> {
         match fs::create_dir(&run_dir) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
@@ -62,10 +79,55 @@ pub(crate) fn launch(shared: &Shared, record: &Record, joined: Joined) -> Result
         }
     };
     remake().map_err(|e| Error::file("create", &run_dir, e))?;
+    let namespace = match spec::namespaces::has_private_network(&record.host) {
+        true => Some(shared.networks.ground.namespace()?),
+        false => None,
+    };
+    let path = namespace.as_ref().map(|n| PathBuf::from(n.path()));
+    let attach = || attach::attach(shared, record, namespace, runtime);
+    let (socket, attached) = std::thread::scope(|scope| {
+        if record.networking.endpoints_config.is_empty() {
+            let attached = attach();
+            return (spawn(shared, record, joined, path, run_dir), attached);
+        }
+        let attaching = scope.spawn(attach);
+        let socket = spawn(shared, record, joined, path, run_dir);
+        let panicked = || {
+            Err(Error::Panicked {
+                what: "container networking",
+            })
+        };
+        (socket, attaching.join().unwrap_or_else(|_| panicked()))
+    });
+    let in_words = |error: &Error| Error::Start {
+        code: 125,
+        message: format!(
+            "failed to set up container networking: {}",
+            fault::chain(error)
+        ),
+    };
+    match (socket, attached) {
+        (Ok(socket), Ok(publish)) => Ok(Launched { socket, publish }),
+        (Err(error), _) => {
+            attach::detach(&shared.networks, &record.id);
+            Err(error)
+        }
+        (Ok(_), Err(error)) => Err(in_words(&error)),
+    }
+}
+
+fn spawn(
+    shared: &Shared,
+    record: &Record,
+    joined: Joined,
+    network: Option<PathBuf>,
+    run_dir: PathBuf,
+) -> Result<OwnedFd> {
+    let folder = shared.container_folder(&record.id);
     let exit_file = folder.join("exit.json");
     remove_if_there(&exit_file)?;
-    let launch = plan(shared, record, joined, run_dir.clone(), folder, exit_file)?;
     let path = run_dir.join("launch.json");
+    let launch = plan(shared, record, joined, network, run_dir.clone(), exit_file)?;
     let bytes = serde_json::to_vec(&launch).map_err(|source| Error::Record {
         path: path.clone(),
         source,
@@ -76,15 +138,35 @@ pub(crate) fn launch(shared: &Shared, record: &Record, joined: Joined) -> Result
     Ok(ours)
 }
 
+/// The record with the variables that links of the old kind add.
+fn with_links<'a>(shared: &Shared, record: &'a Record) -> Result<Cow<'a, Record>> {
+    if record.host.links.is_empty() {
+        return Ok(Cow::Borrowed(record));
+    }
+    let mut record = record.clone();
+    record.config.env.extend(links::env(shared, &record)?);
+    Ok(Cow::Owned(record))
+}
+
+/// The folder of the container's hosts, hostname and resolv.conf: another's where it shares the other's network.
+fn files_folder(shared: &Shared, record: &Record) -> Result<PathBuf> {
+    let id = match record.host.network_mode.strip_prefix("container:") {
+        Some(target) => shared.containers.require(target)?.id().to_owned(),
+        None => record.id.clone(),
+    };
+    Ok(shared.container_folder(&id))
+}
+
 fn plan(
     shared: &Shared,
     record: &Record,
     joined: Joined,
+    network: Option<PathBuf>,
     run_dir: PathBuf,
-    folder: PathBuf,
     exit_file: PathBuf,
 ) -> Result<Launch> {
     let options = &shared.options;
+    let record = &*with_links(shared, record)?;
     let facts = Facts {
         user: user::resolve(
             &record.config.user,
@@ -92,10 +174,11 @@ fn plan(
             &accounts::of_stopped(shared, record)?,
         )?,
         joined,
+        network,
         unified_cgroups: shared.host.unified_cgroups,
         own_capabilities: shared.host.capabilities.clone(),
         shm_dir: shm_dir(shared, record, &run_dir)?,
-        folder,
+        folder: files_folder(shared, record)?,
         cgroup: shared.cgroup_of(record),
         ulimits: options.ulimits.clone(),
         shm_size: options.shm_size,
@@ -208,6 +291,7 @@ fn use_volumes(shared: &Shared, record: &Record) -> Result<()> {
 
 /// After a run, or a start that failed: nothing of it stays in the exec root.
 pub(crate) fn clean_up(shared: &Shared, record: &Record) {
+    attach::detach(&shared.networks, &record.id);
     let run_dir = shared.run_dir(&record.id);
     let shm = run_dir.join("shm");
     if record.host.ipc_mode == "shareable" {
@@ -293,7 +377,8 @@ pub(crate) fn exec_launch(
     };
     let who = user::resolve(user, groups, &accounts::of_running(pid)?)?;
     let name = shared.host.name();
-    let mut process = spec::exec_process(record, config, &who, &shared.host.capabilities, &name)?;
+    let linked = with_links(shared, record)?;
+    let mut process = spec::exec_process(&linked, config, &who, &shared.host.capabilities, &name)?;
     if let Some((height, width)) = size.filter(|_| config.tty) {
         process.console_size = Some(oci::runtime::ConsoleSize { height, width });
     }

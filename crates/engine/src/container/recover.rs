@@ -38,8 +38,12 @@ pub(crate) async fn all(shared: &Arc<Shared>) -> Result<()> {
     for each in found {
         take_up(shared, each).await;
     }
-    let own = shared.clone();
-    blocking::run("recovery", move || sweep(&own)).await
+    let (own, runtime) = (shared.clone(), tokio::runtime::Handle::current());
+    blocking::run("recovery", move || {
+        crate::network::recover::settle(&own, &runtime);
+        sweep(&own)
+    })
+    .await
 }
 
 fn look(shared: &Shared) -> Result<Vec<Found>> {
@@ -111,6 +115,9 @@ async fn take_up(shared: &Arc<Shared>, Found { mut record, shim }: Found) {
         }
     };
     let is_up = control.is_some();
+    if is_up {
+        crate::network::recover::take_up(shared, &record);
+    }
     let (mut actor, handle) = Actor::new(shared.clone(), record, control);
     shared.containers.add(handle);
     if is_up {

@@ -6,12 +6,15 @@ use lifecycle::Use;
 
 use super::record::Record;
 use crate::error::Result;
+use crate::network::{Live, published};
 
 /// The last published picture of a container.
 #[derive(Debug, Clone)]
 pub struct View {
     /// What is written on disk.
     pub record: Arc<Record>,
+    /// What it has of networks while it runs.
+    pub network: Option<Arc<Live>>,
     /// Its health, when a check is configured.
     pub health: Option<lifecycle::Health>,
     /// Ids of execs that run or are yet to run.
@@ -28,6 +31,12 @@ pub struct Size {
 }
 
 impl View {
+    /// Every port that the container exposes or publishes, `80/tcp`, ranges spread out.
+    #[must_use]
+    pub fn exposed_ports(&self) -> Vec<String> {
+        published::all(&self.record.config, &self.record.host)
+    }
+
     /// Whether the container can be used so.
     ///
     /// # Errors

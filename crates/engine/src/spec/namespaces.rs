@@ -1,6 +1,6 @@
 //! Which namespaces a container gets, shares or leaves alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use api::container::HostConfig;
 use oci::runtime::{Namespace, NamespaceKind};
@@ -42,9 +42,19 @@ pub(crate) fn mode<'a>(option: &str, value: &'a str) -> Result<Mode<'a>> {
     }
 }
 
-/// The network has loopback only, and is the container's own.
+/// The network as the user asks for it: every name of a network means a namespace of its own.
+fn network_mode(host: &HostConfig) -> Mode<'_> {
+    match host.network_mode.as_str() {
+        "host" => Mode::Host,
+        value => value
+            .strip_prefix("container:")
+            .map_or(Mode::Private, Mode::Container),
+    }
+}
+
+/// The network is the container's own.
 pub(crate) fn has_private_network(host: &HostConfig) -> bool {
-    mode("network", &host.network_mode).is_ok_and(|m| m == Mode::Private)
+    network_mode(host) == Mode::Private
 }
 
 /// The container's host name: its own, or the host's where it shares that.
@@ -64,7 +74,12 @@ pub(crate) fn hostname(record: &Record, host_name: &str) -> String {
 }
 
 /// All namespaces of the spec.
-pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<Vec<Namespace>> {
+pub(crate) fn all(
+    host: &HostConfig,
+    joined: &Joined,
+    made: Option<&Path>,
+    unified: bool,
+) -> Result<Vec<Namespace>> {
     let mut list = vec![Namespace::new(NamespaceKind::Mount)];
     let mut add = |kind, file: &str, mode: Mode<'_>, pid: Option<i32>| match (mode, pid) {
         (Mode::Private, _) => list.push(Namespace::new(kind)),
@@ -77,7 +92,7 @@ pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<V
     add(
         NamespaceKind::Network,
         "net",
-        mode("network", &host.network_mode)?,
+        network_mode(host),
         joined.network,
     );
     add(
@@ -100,6 +115,11 @@ pub(crate) fn all(host: &HostConfig, joined: &Joined, unified: bool) -> Result<V
     );
     if cgroup_is_private(host, unified) {
         add(NamespaceKind::Cgroup, "cgroup", Mode::Private, None);
+    }
+    // The namespace was made, and maybe given its links, ahead of the container.
+    let is_network = |n: &&mut Namespace| n.kind == NamespaceKind::Network && n.path.is_none();
+    if let (Some(made), Some(own)) = (made, list.iter_mut().find(is_network)) {
+        own.path = Some(made.to_owned());
     }
     Ok(list)
 }
@@ -136,11 +156,25 @@ mod tests {
             network: Some(7),
             ..Joined::default()
         };
-        let list = all(&host, &joined, true).expect("valid modes");
+        let list = all(&host, &joined, None, true).expect("valid modes");
         assert!(list.contains(&Namespace {
             kind: NamespaceKind::Network,
             path: Some("/proc/7/ns/net".into())
         }));
         assert!(list.contains(&Namespace::new(NamespaceKind::Cgroup)));
+    }
+
+    #[test]
+    fn a_container_with_a_network_of_its_own_gets_the_namespace_that_was_made_for_it() {
+        let made = Path::new("/proc/1/fd/9");
+        for (mode, expect) in [("bridge", Some(made)), ("mine", Some(made)), ("host", None)] {
+            let host = HostConfig {
+                network_mode: mode.into(),
+                ..HostConfig::default()
+            };
+            let list = all(&host, &Joined::default(), Some(made), true).expect("valid modes");
+            let found = list.iter().find(|n| n.kind == NamespaceKind::Network);
+            assert_eq!(found.and_then(|n| n.path.as_deref()), expect, "{mode}");
+        }
     }
 }

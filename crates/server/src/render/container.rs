@@ -54,10 +54,7 @@ pub(crate) fn inspect(view: &View, size: Option<Size>, root: &Path) -> Container
         size_root_fs: size.map(|size| bytes(size.root_bytes)),
         mounts: record.mounts.iter().map(mount).collect(),
         config: Some(record.config.clone()),
-        network_settings: Some(network::settings(
-            &record.host.network_mode,
-            is_up(&record.state),
-        )),
+        network_settings: Some(network::settings(view)),
         ..ContainerInspect::default()
     }
 }
@@ -88,6 +85,7 @@ pub(crate) fn summary(
         image_id: record.image_id.to_string(),
         command: command_line(record),
         created: record.created_unix_nanos.div_euclid(1_000_000_000),
+        ports: network::ports(view),
         size_rw: size.map_or(0, |size| bytes(size.writable_bytes)),
         size_root_fs: size.map_or(0, |size| bytes(size.root_bytes)),
         labels: record.config.labels.clone(),
@@ -101,7 +99,7 @@ pub(crate) fn summary(
             annotations: record.host.annotations.clone(),
         },
         network_settings: SummaryNetworks {
-            networks: network::endpoints(&record.host.network_mode, is_up(&record.state)),
+            networks: network::endpoints(view),
         },
         // tmpfs mounts of `--tmpfs` are not listed by Docker.
         mounts: record.mounts.iter().map(mount).collect(),
@@ -226,6 +224,7 @@ mod tests {
         let record: Record = serde_json::from_value(record).expect("a record");
         View {
             record: Arc::new(record),
+            network: None,
             health: None,
             execs: vec!["4c77".into()],
         }

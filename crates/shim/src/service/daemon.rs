@@ -192,6 +192,12 @@ impl Shim {
                 signal,
                 all,
             } => self.signal(&target, signal, all),
+            Request::Publish { transport, target } => {
+                self.publish(transport, target, packet.fd);
+            }
+            Request::Unpublish { transport, host } => {
+                self.proxy.unpublish(transport, host, &mut self.poller);
+            }
             Request::Forget => {
                 // Without a record there is a container still, or one yet to come: nothing to forget.
                 if self.finished {

@@ -125,9 +125,12 @@ impl Error {
 impl Shim {
     /// `Request::Start`.
     pub(super) fn start(&mut self) {
-        let Some(launch) = self.launch.take() else {
+        let Some(mut launch) = self.launch.take() else {
             return; // a second Start has nothing to do: the first was or will be answered
         };
+        if let Some(process) = launch.spec.process.as_mut() {
+            self.proxy.keep_limit_from(process);
+        }
         let outcome = self.try_start(&launch);
         drop(launch);
         match outcome {
@@ -229,10 +232,12 @@ impl Shim {
 
     fn try_exec(&mut self, path: &Path) -> Result<Ends, Error> {
         let text = read(path)?;
-        let order: ExecLaunch = serde_json::from_slice(&text).map_err(|source| Error::Order {
-            path: path.to_owned(),
-            source,
-        })?;
+        let mut order: ExecLaunch =
+            serde_json::from_slice(&text).map_err(|source| Error::Order {
+                path: path.to_owned(),
+                source,
+            })?;
+        self.proxy.keep_limit_from(&mut order.process);
         let init = self
             .processes
             .get(&INIT)

@@ -11,6 +11,7 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
 use super::process::Key;
+use super::proxy::Side;
 
 /// What a ready descriptor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub(crate) enum What {
     Input(Key),
     /// An attached client, by its number in the process.
     Client(Key, u64),
+    /// A published port, by its number in the proxy.
+    Port(u32),
+    /// One end of something that is passed on, by its number in the proxy.
+    Flow(u32, Side),
 }
 
 /// What happened to a descriptor.

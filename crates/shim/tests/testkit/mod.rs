@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use logs::{Entry, Query, Reader};
 use oci::runtime::{Linux, LinuxResources, Mount, Namespace, NamespaceKind, Process, Root, Spec};
 use shim::client;
-use shim::protocol::{Event, ExecLaunch, Exit, Launch, LogTarget, Request, Target};
+use shim::protocol::{Event, ExecLaunch, Exit, Launch, LogTarget, Request, Target, Transport};
 use shim::spawner::SpawnerHandle;
 
 /// A test: a story with one container or several.
@@ -252,6 +252,11 @@ impl Container {
         );
         ours.set_read_timeout(Some(LONG)).expect("a timeout");
         ours
+    }
+
+    /// Hands a port's socket over.
+    pub(crate) fn publish(&self, transport: Transport, socket: OwnedFd, target: SocketAddr) {
+        self.send_with(&Request::Publish { transport, target }, Some(socket));
     }
 
     pub(crate) fn exec(&mut self, id: &str, script: &str, open_stdin: bool, terminal: bool) {

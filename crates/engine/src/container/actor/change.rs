@@ -32,6 +32,8 @@ impl Actor {
             return Err(error);
         }
         self.shared.containers.release(&old);
+        crate::network::connect::renamed(&self.shared, &self.record);
+        self.publish();
         self.tell("rename", [("oldName", format!("/{old}"))]);
         Ok(old)
     }

@@ -27,6 +27,7 @@ impl Actor {
         self.attaches.clear();
         self.record.exit_code = exit.code;
         self.record.finished_unix_nanos = exit.at_unix_nanos;
+        self.tell_networks("disconnect");
         prepare::clean_up(&self.shared, &self.record);
         let asked = std::mem::take(&mut self.at_exit);
         let decision = self.decide(&exit, &asked);

@@ -1,5 +1,7 @@
 //! Starting: prepare, hand over to a shim, hear of it.
 
+use std::os::fd::AsFd;
+
 use lifecycle::restart::{Decision, Run};
 use lifecycle::{Event, Exit, UnixNanos};
 use shim::protocol::Request;
@@ -63,8 +65,9 @@ impl Actor {
     pub(super) async fn launch(&mut self) -> Result<()> {
         let joined = prepare::joined(&self.shared, &self.record.host)?;
         let (shared, record) = (self.shared.clone(), self.record.clone());
-        let socket = blocking::run("container start", move || {
-            prepare::launch(&shared, &record, joined)
+        let runtime = tokio::runtime::Handle::current();
+        let launched = blocking::run("container start", move || {
+            prepare::launch(&shared, &record, joined, &runtime)
         })
         .await?;
         let lost = |source| Error::Shim {
@@ -72,7 +75,11 @@ impl Actor {
             id: self.record.id.clone(),
             source,
         };
-        let control = Control::new(socket).map_err(lost)?;
+        let control = Control::new(launched.socket).map_err(lost)?;
+        for (request, socket) in launched.publish {
+            let socket = Some(socket.as_fd());
+            control.send(&request, socket).await.map_err(lost)?;
+        }
         for pending in self.attaches.drain(..) {
             pending.hand_over(&control).await.map_err(lost)?;
         }
@@ -90,6 +97,7 @@ impl Actor {
         if let Err(error) = self.apply(Event::Started { pid, at }).await {
             tracing::error!(container = %self.record.id, error = fault::chain(&error), "start out of order");
         }
+        self.tell_networks("connect");
         self.publish();
         for reply in self.starting.drain(..) {
             answer(reply, Ok(Started::Started));

@@ -1,0 +1,427 @@
+//! What stands on the host for our networks: a table of rules, bridges, a pair of links. Made on first use, removed when the
+//! daemon ends and nobody needs it.
+//!
+//! ```text
+//! names, by the data root's tag:      /var/lib/estiva     any other
+//!   table of rules                    estiva              estiva-<tag>
+//!   default bridge                    estiva0             est-<tag>
+//!   pair for published ports          estiva-o, estiva-i  eso-<tag>, esi-<tag>
+//! ```
+
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use network::firewall::{Admission, Firewall, Healer, Instance, Net, Policy};
+use network::link::{self, BridgeSpec};
+use network::namespace;
+use rustix::fs::FlockOperation;
+use sha2::{Digest, Sha256};
+
+use super::options::BridgeOptions;
+use super::predefined::BRIDGE;
+use super::record::{Driver, Record};
+use super::registry::{Given, Network, Registry};
+use crate::error::{Error, Result};
+use crate::options::{DefaultBridge, Options};
+
+/// Where the default data root is.
+const DEFAULT_ROOT: &str = "/var/lib/estiva";
+/// Held by whichever daemon chooses a subnet, until the kernel shows it.
+const MACHINE_LOCK: &str = "/run/lock/estiva-network.lock";
+/// Namespaces kept ready.
+const READY_NAMESPACES: usize = 4;
+
+/// The host's side of an engine's networks.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    names: Names,
+    policy: Policy,
+    bridge: DefaultBridge,
+    mtu: Option<u32>,
+    namespaces: namespace::Pool,
+    rules: Mutex<Option<Rules>>,
+}
+
+/// The rules, and who keeps them as they should be.
+#[derive(Debug)]
+struct Rules {
+    firewall: Firewall,
+    _healer: Option<Healer>,
+}
+
+/// What our things on the host are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) table: String,
+    pub(crate) bridge: String,
+    pub(crate) out: String,
+    pub(crate) inside: String,
+}
+
+impl Names {
+    /// Different for each data root, so that daemons stand beside each other.
+    pub(crate) fn of(data_root: &Path) -> Self {
+        if data_root == Path::new(DEFAULT_ROOT) {
+            return Self {
+                table: "estiva".into(),
+                bridge: "estiva0".into(),
+                out: "estiva-o".into(),
+                inside: "estiva-i".into(),
+            };
+        }
+        let digest = Sha256::digest(data_root.as_os_str().as_encoded_bytes());
+        let tag: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
+        Self {
+            table: format!("estiva-{tag}"),
+            bridge: format!("est-{tag}"),
+            out: format!("eso-{tag}"),
+            inside: format!("esi-{tag}"),
+        }
+    }
+}
+
+/// Nobody else on this machine chooses a subnet while it is held.
+#[derive(Debug)]
+pub(crate) struct MachineLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Ground {
+    /// Makes nothing yet.
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            names: Names::of(&options.data_root),
+            policy: match options.network.published_ports_open {
+                true => Policy::Open,
+                false => Policy::HostInput,
+            },
+            bridge: options.network.bridge.clone(),
+            mtu: options.network.mtu,
+            namespaces: namespace::Pool::new(READY_NAMESPACES),
+            rules: Mutex::new(None),
+        }
+    }
+
+    /// A fresh namespace with loopback up.
+    pub(crate) fn namespace(&self) -> Result<namespace::Namespace> {
+        Ok(self.namespaces.take()?)
+    }
+
+    /// The name of a network's bridge on the host.
+    pub(crate) fn bridge_of(&self, record: &Record) -> String {
+        let asked = record.options.get("com.docker.network.bridge.name");
+        match (record.name.as_str(), asked) {
+            (BRIDGE, _) => match &self.bridge {
+                DefaultBridge::Named(name) => name.clone(),
+                _ => self.names.bridge.clone(),
+            },
+            (_, Some(name)) => name.clone(),
+            _ => format!("br-{}", &record.id[..12]),
+        }
+    }
+
+    /// The name of the default bridge.
+    pub(crate) fn default_bridge(&self) -> &str {
+        match &self.bridge {
+            DefaultBridge::Named(name) => name,
+            _ => &self.names.bridge,
+        }
+    }
+
+    /// Keeps other daemons from choosing a subnet meanwhile.
+    pub(crate) fn lock_machine() -> Result<MachineLock> {
+        let path = Path::new(MACHINE_LOCK);
+        let open = || -> std::io::Result<File> {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?;
+            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+            Ok(file)
+        };
+        open()
+            .map(MachineLock)
+            .map_err(|e| Error::file("lock", path, e))
+    }
+
+    /// Makes a network's bridge and rules, if they are not there. Its ranges are chosen anew when the host has come to route
+    /// them elsewhere and nobody asked for just these.
+    pub(crate) fn bring_up(&self, registry: &Registry, network: &Network) -> Result<()> {
+        if network.record().driver != Driver::Bridge || network.given().is_up {
+            return Ok(());
+        }
+        let _making = registry.making();
+        let lock = Self::lock_machine()?;
+        self.bring_up_locked(registry, network, &lock)
+    }
+
+    /// The same for who holds the locks already.
+    pub(crate) fn bring_up_locked(
+        &self,
+        registry: &Registry,
+        network: &Network,
+        _lock: &MachineLock,
+    ) -> Result<()> {
+        let mut given = network.given();
+        if network.record().driver != Driver::Bridge || given.is_up {
+            return Ok(());
+        }
+        self.settle_ranges(registry, network, &mut given)?;
+        let record = network.record();
+        let name = self.bridge_of(&record);
+        given.mtu = self.mtu_of(&record)?;
+        if self.owns_bridge(&record) {
+            let gateways = record.pools.iter().map(|p| (p.gateway, p.subnet.prefix));
+            link::ensure_bridge(&BridgeSpec {
+                name,
+                gateways: gateways.collect(),
+                mtu: given.mtu,
+            })?;
+        }
+        let added = self.firewall().and_then(|firewall| {
+            firewall.add_network(&self.net(&record)?)?;
+            Ok(())
+        });
+        if let Err(error) = added {
+            if !given.is_used() {
+                self.remove_bridge_of(&record);
+            }
+            return Err(error);
+        }
+        given.is_up = true;
+        Ok(())
+    }
+
+    /// Gives a network that is about to be shown the ranges it would have, where none have been chosen yet.
+    pub(crate) fn show(&self, registry: &Registry, network: &Network) {
+        if super::ranges::is_complete(&network.record()) {
+            return;
+        }
+        let _making = registry.making();
+        let settled = Self::lock_machine()
+            .and_then(|_lock| self.settle_ranges(registry, network, &mut network.given()));
+        if let Err(error) = settled {
+            tracing::debug!(error = fault::chain(&error), "no ranges to show yet");
+        }
+    }
+
+    /// Removes a network's rules and its bridge.
+    pub(crate) fn take_down(&self, network: &Network) -> Result<()> {
+        let record = network.record();
+        if record.driver != Driver::Bridge {
+            return Ok(());
+        }
+        let mut given = network.given();
+        if let Some(firewall) = self.opened() {
+            firewall.remove_network(&record.id)?;
+        }
+        if self.owns_bridge(&record) {
+            link::remove_bridge(&self.bridge_of(&record))?;
+        }
+        given.is_up = false;
+        Ok(())
+    }
+
+    /// Removes everything of ours from the host; no container may need it.
+    pub(crate) fn clear(&self, registry: &Registry) {
+        let rules = self.rules().take();
+        let firewall = match rules {
+            Some(rules) => Ok(rules.firewall),
+            // What a former daemon of this name has left goes too.
+            None => Firewall::open(self.instance(), Policy::Open, None),
+        };
+        if let Err(error) = firewall.and_then(|firewall| firewall.remove_all()) {
+            tracing::warn!(error = fault::chain(&error), "rules stay");
+        }
+        for network in registry.all() {
+            let mut given = network.given();
+            given.is_up = false;
+            self.remove_bridge_of(&network.record());
+        }
+        if let Err(error) = link::remove_link(&self.names.out) {
+            tracing::warn!(
+                error = fault::chain(&error),
+                "the pair for published ports stays"
+            );
+        }
+    }
+
+    /// Removes the bridges of networks that nobody is in: those in use are known by now.
+    pub(crate) fn remove_unused_bridges(&self, registry: &Registry) {
+        for network in registry.all() {
+            let given = network.given();
+            if !given.is_up {
+                self.remove_bridge_of(&network.record());
+            }
+        }
+    }
+
+    fn remove_bridge_of(&self, record: &Record) {
+        if record.driver != Driver::Bridge || !self.owns_bridge(record) {
+            return;
+        }
+        let name = self.bridge_of(record);
+        if let Err(error) = link::remove_bridge(&name) {
+            tracing::warn!(bridge = name, error = fault::chain(&error), "bridge stays");
+        }
+    }
+
+    /// The rules, opened at the first use.
+    pub(crate) fn firewall(&self) -> Result<Firewall> {
+        let mut slot = self.rules();
+        if let Some(rules) = &*slot {
+            return Ok(rules.firewall.clone());
+        }
+        link::enable_forwarding(link::has_ipv6())?;
+        let admission = match self.policy {
+            Policy::Open => None,
+            Policy::HostInput => {
+                let pair = link::ensure_pair(&self.names.out, &self.names.inside)?;
+                Some(Admission {
+                    out: pair.out,
+                    inside: pair.inside,
+                    next_hop4: pair.next_hop4,
+                    next_hop6: pair.next_hop6,
+                })
+            }
+        };
+        let firewall = Firewall::open(self.instance(), self.policy, admission)?;
+        let healer = firewall.watch().map_err(|error| {
+            tracing::warn!(
+                error = fault::chain(&error),
+                "what others change in our rules stays changed"
+            );
+        });
+        *slot = Some(Rules {
+            firewall: firewall.clone(),
+            _healer: healer.ok(),
+        });
+        Ok(firewall)
+    }
+
+    /// The rules, if they are opened.
+    pub(crate) fn opened(&self) -> Option<Firewall> {
+        self.rules().as_ref().map(|rules| rules.firewall.clone())
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Option<Rules>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn instance(&self) -> Instance {
+        Instance {
+            table: self.names.table.clone(),
+        }
+    }
+
+    /// Whether the bridge is ours to make and to remove.
+    fn owns_bridge(&self, record: &Record) -> bool {
+        record.name != BRIDGE || self.bridge == DefaultBridge::Own
+    }
+
+    /// What the rules are told of a network.
+    pub(crate) fn net(&self, record: &Record) -> Result<Net> {
+        let options = BridgeOptions::parse(&record.options)?;
+        Ok(Net {
+            id: record.id.clone(),
+            bridge: self.bridge_of(record),
+            subnets: record.pools.iter().map(|p| p.subnet).collect(),
+            internal: record.internal,
+            masquerade: options.masquerade,
+            icc: options.icc,
+            gateways: record.pools.iter().map(|p| p.gateway).collect(),
+        })
+    }
+
+    /// The greatest packet of a network.
+    pub(crate) fn mtu_of(&self, record: &Record) -> Result<Option<u32>> {
+        let asked = BridgeOptions::parse(&record.options)?.mtu;
+        let default = self.mtu.filter(|_| record.name == BRIDGE);
+        match asked.or(default) {
+            Some(mtu) => Ok(Some(mtu)),
+            None => Ok(link::uplink_mtu()?),
+        }
+    }
+
+    /// Gives a network the ranges it still lacks, and others for those that the host routes elsewhere by now.
+    fn settle_ranges(
+        &self,
+        registry: &Registry,
+        network: &Network,
+        given: &mut Given,
+    ) -> Result<()> {
+        let record = network.record();
+        if record.name == BRIDGE && matches!(self.bridge, DefaultBridge::Named(_)) {
+            return self.adopt_ranges(network, given);
+        }
+        // A bridge that is there has its ranges: what the host routes there is its own.
+        let exists = link_exists(&self.bridge_of(&record));
+        let complete = super::ranges::is_complete(&record);
+        if (exists || given.is_used()) && complete {
+            return Ok(());
+        }
+        let host = link::host_ranges()?;
+        let mut ours = registry.subnets();
+        ours.retain(|subnet| !record.pools.iter().any(|p| p.subnet == *subnet));
+        let settled = super::ranges::settled(&record, &host, &ours, registry.choice())?;
+        if settled != *record {
+            settled.write(registry.folder())?;
+            network.set_record(settled, given)?;
+        }
+        Ok(())
+    }
+
+    /// The ranges of a bridge that somebody else has made are those it has addresses in.
+    fn adopt_ranges(&self, network: &Network, given: &mut Given) -> Result<()> {
+        let mut record = (*network.record()).clone();
+        let name = self.bridge_of(&record);
+        let addresses: Vec<(IpAddr, u8)> = link::addresses_of(&name)?;
+        let pools = super::ranges::of_addresses(&addresses);
+        if pools.is_empty() {
+            return Err(Error::Invalid(format!(
+                "the bridge {name} has no address: give it one, or leave out --bridge"
+            )));
+        }
+        record.ipv6 = pools.iter().any(|p| !p.subnet.is_ipv4());
+        record.pools = pools;
+        network.set_record(record, given)
+    }
+}
+
+/// Whether the host has a link of this name.
+pub(crate) fn link_exists(name: &str) -> bool {
+    Path::new("/sys/class/net").join(name).exists()
+}
+
+/// A container's network namespace, by its process.
+pub(crate) fn namespace_of(pid: i32) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/net");
+    File::open(&path)
+        .map(OwnedFd::from)
+        .map_err(|e| Error::file("open", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn daemons_on_other_roots_have_other_names_and_links_names_fit() {
+        let own = Names::of(Path::new(DEFAULT_ROOT));
+        assert_eq!(
+            (own.table.as_str(), own.bridge.as_str()),
+            ("estiva", "estiva0")
+        );
+        let [one, two] = ["/a", "/b"].map(|root| Names::of(Path::new(root)));
+        assert_ne!(one, two);
+        for name in [one.bridge, one.out, one.inside] {
+            assert!(name.len() <= 15, "{name}");
+        }
+    }
+}

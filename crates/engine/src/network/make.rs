@@ -1,0 +1,259 @@
+//! Making and removing networks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::network::NetworkCreateRequest;
+use network::link;
+
+use super::ground::Ground;
+use super::options::MacvlanOptions;
+use super::ranges;
+use super::record::{self, Driver, Record, VERSION};
+use super::registry::Network;
+use super::request::{self, Asked};
+use crate::engine::Shared;
+use crate::error::{Error, Result};
+
+/// Makes a network: record first, then its bridge and rules. Gives what was asked for and not done.
+///
+/// # Errors
+/// The name or a range is taken; options that mean nothing; a step that the kernel refuses. Nothing is left then.
+pub(crate) fn create(
+    shared: &Shared,
+    mut new: NetworkCreateRequest,
+) -> Result<(Arc<Network>, String)> {
+    let networks = &shared.networks;
+    let registry = &networks.registry;
+    let config_from = take_configuration(shared, &mut new)?;
+    let has_ipv6 = link::has_ipv6();
+    let asked = request::check(&new, has_ipv6)?;
+    registry.require_free(&new.name)?;
+    if asked.ipv6 && !has_ipv6 && asked.driver == Driver::Bridge {
+        return Err(Error::Unavailable(format!(
+            "network {} asks for IPv6, which is off on this host (net.ipv6.conf.all.disable_ipv6)",
+            new.name
+        )));
+    }
+    if asked.driver == Driver::Macvlan {
+        require_parent(&MacvlanOptions::parse(&new.options)?.parent)?;
+    }
+    let _making = registry.making();
+    let lock = Ground::lock_machine()?;
+    registry.require_free(&new.name)?;
+    let mut record = fresh(shared, new, &asked, config_from)?;
+    if !record.config_only {
+        require_own_bridge(shared, &record)?;
+        record = ranges::settled(
+            &record,
+            &link::host_ranges()?,
+            &registry.subnets(),
+            registry.choice(),
+        )?;
+    }
+    record.write(registry.folder())?;
+    let network = registry.insert(record.clone())?;
+    if let Err(error) = networks.ground.bring_up_locked(registry, &network, &lock) {
+        registry.forget(&record);
+        let _ = networks.ground.take_down(&network);
+        let _ = record::remove(registry.folder(), &record.id);
+        return Err(error);
+    }
+    tell(shared, "create", &record, []);
+    Ok((network, String::new()))
+}
+
+/// Removes a network that no container is in.
+///
+/// # Errors
+/// It is predefined, or somebody is in it; a step that the kernel refuses: it is there as before.
+pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
+    let registry = &shared.networks.registry;
+    let record = network.record();
+    if record.is_predefined() {
+        return Err(Error::Denied(format!(
+            "{} is a pre-defined network and cannot be removed",
+            record.name
+        )));
+    }
+    if let Some(user) = registry
+        .all()
+        .iter()
+        .find(|n| n.record().config_from == record.name)
+    {
+        return Err(Error::Denied(format!(
+            "configuration network {:?} is in use by network {}",
+            record.name,
+            user.record().name
+        )));
+    }
+    if let Err(members) = network.close() {
+        return Err(Error::Denied(format!(
+            "error while removing network: network {} has active endpoints ({})",
+            record.name,
+            endpoints(shared, &record, members)
+        )));
+    }
+    let removed = shared
+        .networks
+        .ground
+        .take_down(network)
+        .and_then(|()| record::remove(registry.folder(), &record.id));
+    if let Err(error) = removed {
+        network.reopen();
+        return Err(error);
+    }
+    registry.forget(&record);
+    tell(shared, "destroy", &record, []);
+    Ok(())
+}
+
+/// Who is in a network, in words.
+fn endpoints(
+    shared: &Shared,
+    record: &Record,
+    members: impl IntoIterator<Item = String>,
+) -> String {
+    let words: Vec<String> = members
+        .into_iter()
+        .map(|id| {
+            let name = shared
+                .containers
+                .require(&id)
+                .map_or_else(|_| id.clone(), |handle| handle.view().record.name.clone());
+            let endpoint = shared.networks.live(&id).and_then(|live| {
+                live.endpoints
+                    .get(&record.name)
+                    .map(|e| e.endpoint_id[..12].to_owned())
+            });
+            format!("name:{name:?} id:{:?}", endpoint.unwrap_or_default())
+        })
+        .collect();
+    words.join(", ")
+}
+
+/// An event of a network.
+pub(crate) fn tell<const N: usize>(
+    shared: &Shared,
+    action: &str,
+    record: &Record,
+    extra: [(&str, String); N],
+) {
+    let mut attributes: BTreeMap<String, String> = BTreeMap::new();
+    attributes.insert("name".into(), record.name.clone());
+    attributes.insert("type".into(), record.driver.name().into());
+    attributes.extend(extra.map(|(key, value)| (key.to_owned(), value)));
+    shared.tell("network", action, &record.id, attributes);
+}
+
+/// What a configuration-only network says, in place of what was left out; gives its name.
+fn take_configuration(shared: &Shared, new: &mut NetworkCreateRequest) -> Result<String> {
+    let Some(from) = new.config_from.take().filter(|f| !f.network.is_empty()) else {
+        return Ok(String::new());
+    };
+    if new.config_only {
+        return Err(Error::Invalid(
+            "config-only network and config-from network options are mutually exclusive".into(),
+        ));
+    }
+    let source = shared.networks.registry.require(&from.network)?.record();
+    if !source.config_only {
+        return Err(Error::Invalid(format!(
+            "{} is not a config-only network",
+            source.name
+        )));
+    }
+    let has_own = new
+        .ipam
+        .as_ref()
+        .is_some_and(|ipam| !ipam.config.is_empty())
+        || !new.options.is_empty();
+    if has_own {
+        return Err(Error::Invalid(
+            "user defined network options are not supported if the network is created from a config-only network".into(),
+        ));
+    }
+    new.options.clone_from(&source.options);
+    new.internal = source.internal;
+    new.enable_ipv6 = Some(source.ipv6);
+    for (key, value) in &source.labels {
+        new.labels
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
+    }
+    let config = source
+        .pools
+        .iter()
+        .map(|pool| api::network::IpamPool {
+            subnet: pool.subnet.to_string(),
+            ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
+            gateway: pool.gateway.to_string(),
+            auxiliary_addresses: pool
+                .reserved
+                .iter()
+                .map(|(name, ip)| (name.clone(), ip.to_string()))
+                .collect(),
+        })
+        .collect();
+    new.ipam.get_or_insert_default().config = config;
+    Ok(source.name.clone())
+}
+
+fn fresh(
+    shared: &Shared,
+    new: NetworkCreateRequest,
+    asked: &Asked,
+    config_from: String,
+) -> Result<Record> {
+    let mut pools = Vec::new();
+    for pool in &asked.pools {
+        pools.extend(ranges::asked(pool)?);
+    }
+    Ok(Record {
+        version: VERSION,
+        id: ids::NetworkId::random().to_string(),
+        name: new.name,
+        created_unix_nanos: shared.now(),
+        driver: asked.driver,
+        ipv4: asked.ipv4,
+        ipv6: asked.ipv6,
+        internal: new.internal,
+        attachable: new.attachable,
+        config_only: new.config_only,
+        config_from,
+        options: new.options,
+        labels: new.labels,
+        ipam_options: new.ipam.and_then(|ipam| ipam.options),
+        pools,
+    })
+}
+
+fn require_parent(parent: &str) -> Result<()> {
+    match link::find(parent)? {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid(format!(
+            "-o parent={parent}: this host has no link of this name"
+        ))),
+    }
+}
+
+/// A bridge belongs to one network.
+fn require_own_bridge(shared: &Shared, record: &Record) -> Result<()> {
+    if record.driver != Driver::Bridge {
+        return Ok(());
+    }
+    let ground = &shared.networks.ground;
+    let name = ground.bridge_of(record);
+    let has_it = |other: &Arc<Network>| {
+        let other = other.record();
+        other.driver == Driver::Bridge && !other.config_only && ground.bridge_of(&other) == name
+    };
+    match shared.networks.registry.all().into_iter().find(has_it) {
+        Some(other) => Err(Error::Denied(format!(
+            "cannot create network {} ({name}): conflicts with network {} ({name}): networks have same bridge name",
+            record.id,
+            other.record().id
+        ))),
+        None => Ok(()),
+    }
+}

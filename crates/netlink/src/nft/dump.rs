@@ -1,0 +1,140 @@
+//! What is there: tables, chains and rules as the kernel tells them.
+
+use crate::error::Error;
+use crate::message::{Attribute, Attributes, Message};
+use crate::nft::change::{Base, ChainKind, Hook, Policy};
+use crate::nft::{Family, HEADER, request};
+use crate::socket::Socket;
+
+const GET_TABLE: u16 = 1;
+const GET_CHAIN: u16 = 4;
+const GET_RULE: u16 = 7;
+
+/// A chain that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundChain {
+    /// Of its table.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// Where packets come to it; `None` also for kinds and hooks that are not spoken of here.
+    pub base: Option<Base>,
+}
+
+/// A rule that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRule {
+    /// Its number in its table.
+    pub handle: u64,
+    /// Words for people.
+    pub comment: Option<String>,
+}
+
+/// All tables of the namespace, of the families that are spoken of here.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn tables(socket: &Socket) -> Result<Vec<(Family, String)>, Error> {
+    let found = socket.dump(request(GET_TABLE, 0, 0))?;
+    Ok(found
+        .iter()
+        .filter_map(|message| Some((family(message)?, text(&message.attributes(HEADER), 1)?)))
+        .collect())
+}
+
+/// All chains of the namespace, of the families that are spoken of here.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn chains(socket: &Socket) -> Result<Vec<FoundChain>, Error> {
+    let found = socket.dump(request(GET_CHAIN, 0, 0))?;
+    Ok(found.iter().filter_map(read_chain).collect())
+}
+
+/// The rules of a chain, in order. None for a chain that is not there.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn rules(
+    socket: &Socket,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<Vec<FoundRule>, Error> {
+    let mut question = request(GET_RULE, 0, family as u8);
+    question.text(1, table).text(2, chain);
+    let found = match socket.dump(question) {
+        Err(error) if error.kind() == fault::Kind::NotFound => Vec::new(),
+        other => other?,
+    };
+    Ok(found
+        .iter()
+        .filter_map(|message| {
+            let attributes = message.attributes(HEADER);
+            let is_of_chain = text(&attributes, 1)? == table && text(&attributes, 2)? == chain;
+            is_of_chain.then_some(FoundRule {
+                handle: attributes.get(3)?.be64()?,
+                comment: attributes.get(7).and_then(comment),
+            })
+        })
+        .collect())
+}
+
+fn read_chain(message: &Message) -> Option<FoundChain> {
+    let attributes = message.attributes(HEADER);
+    Some(FoundChain {
+        family: family(message)?,
+        table: text(&attributes, 1)?,
+        name: text(&attributes, 3)?,
+        base: read_base(&attributes),
+    })
+}
+
+fn read_base(attributes: &Attributes<'_>) -> Option<Base> {
+    let hook = attributes.get(4)?.nested();
+    let kind = match attributes.get(7)?.text()? {
+        "filter" => ChainKind::Filter,
+        "nat" => ChainKind::Nat,
+        _ => return None,
+    };
+    Some(Base {
+        kind,
+        hook: match hook.get(1)?.be32()? {
+            0 => Hook::Prerouting,
+            1 => Hook::Input,
+            2 => Hook::Forward,
+            3 => Hook::Output,
+            4 => Hook::Postrouting,
+            _ => return None,
+        },
+        priority: hook.get(2)?.be32()?.cast_signed(),
+        policy: match attributes.get(5)?.be32()? {
+            0 => Policy::Drop,
+            _ => Policy::Accept,
+        },
+    })
+}
+
+pub(super) fn family(message: &Message) -> Option<Family> {
+    Family::of(message.header::<HEADER>()?[0])
+}
+
+pub(super) fn text(attributes: &Attributes<'_>, kind: u16) -> Option<String> {
+    Some(attributes.get(kind)?.text()?.to_owned())
+}
+
+/// The comment in a rule's user data: type, length and value, one after the other.
+fn comment(data: Attribute<'_>) -> Option<String> {
+    let mut rest = data.value;
+    while let [kind, length, more @ ..] = rest {
+        let value = more.get(..usize::from(*length))?;
+        if *kind == 0 {
+            let text = value.strip_suffix(&[0]).unwrap_or(value);
+            return std::str::from_utf8(text).ok().map(str::to_owned);
+        }
+        rest = &more[value.len()..];
+    }
+    None
+}

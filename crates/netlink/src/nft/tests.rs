@@ -1,0 +1,168 @@
+//! Against the real kernel, in a network namespace of the test's own.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use sys::namespace::{Namespaces, unshare};
+
+use super::*;
+
+/// Runs in a new network namespace, which ends with the thread.
+fn alone<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(|| {
+        unshare(Namespaces::NETWORK).expect("these tests run as root");
+        f()
+    })
+    .join()
+    .expect("the test's thread")
+}
+
+fn set(name: &str, key: Vec<Type>, data: Vec<Type>, is_interval: bool) -> Set {
+    Set {
+        family: Family::Ip,
+        table: "t".into(),
+        name: name.into(),
+        key,
+        data,
+        is_interval,
+    }
+}
+
+fn table() -> Change {
+    Change::AddTable(Family::Ip, "t".into())
+}
+
+#[test]
+fn a_table_with_all_kinds_of_sets_is_taken_and_read_back() {
+    alone(|| {
+        let socket = Socket::netfilter().expect("socket");
+        let ports = set(
+            "ports",
+            vec![Type::Protocol, Type::Port],
+            vec![Type::Ipv4Address, Type::Port],
+            false,
+        );
+        let subnets = set("subnets", vec![Type::Ipv4Address], vec![], true);
+        let pairs = set(
+            "pairs",
+            vec![Type::Ipv4Address, Type::Interface],
+            vec![],
+            true,
+        );
+        let first = Ipv4Addr::new(172, 30, 0, 0);
+        let last = Ipv4Addr::new(172, 30, 255, 255);
+        let mut changes = vec![
+            table(),
+            Change::AddSet(ports.clone()),
+            Change::AddSet(subnets.clone()),
+            Change::AddSet(pairs.clone()),
+        ];
+        changes.extend(Change::add_elements(
+            &ports,
+            &[Element::leading_to(
+                Key::new().protocol(6).port(8080),
+                Key::from(Ipv4Addr::new(172, 30, 0, 2)).port(80),
+            )],
+        ));
+        changes.extend(Change::add_elements(
+            &subnets,
+            &[Element::range(first.into(), last.into())],
+        ));
+        let pair = [Element::range(
+            Key::from(first).interface("br0"),
+            Key::from(last).interface("br0"),
+        )];
+        changes.extend(Change::add_elements(&pairs, &pair));
+        changes.push(Change::AddChain(Chain {
+            family: Family::Ip,
+            table: "t".into(),
+            name: "forward".into(),
+            base: Some(Base {
+                kind: ChainKind::Filter,
+                hook: Hook::Forward,
+                priority: -5,
+                policy: Policy::Drop,
+            }),
+        }));
+        changes.push(Change::AddRule(Rule {
+            family: Family::Ip,
+            table: "t".into(),
+            chain: "forward".into(),
+            expressions: vec![
+                Expression::Meta(Meta::InInterface, Slot(0)),
+                Expression::Equal(Slot(0), Key::new().interface("br0").bytes().to_vec()),
+                Expression::Counter,
+                Expression::Verdict(Verdict::Accept),
+            ],
+            comment: Some("hello".into()),
+        }));
+        commit(&socket, &changes).expect("the kernel takes it");
+
+        assert_eq!(tables(&socket).expect("dump"), [(Family::Ip, "t".into())]);
+        let found = chains(&socket).expect("dump");
+        assert_eq!(found.len(), 1);
+        let base = found[0].base.expect("a base chain");
+        assert_eq!((base.hook, base.priority), (Hook::Forward, -5));
+        assert_eq!(base.policy, Policy::Drop);
+        let found = rules(&socket, Family::Ip, "t", "forward").expect("dump");
+        assert_eq!(found[0].comment.as_deref(), Some("hello"));
+
+        commit(&socket, &Change::delete_elements(&pairs, &pair)).expect("it was in");
+        let again = commit(&socket, &Change::delete_elements(&pairs, &pair));
+        assert_eq!(
+            again.expect_err("gone").kind(),
+            fault::Kind::NotFound,
+            "twice deleted"
+        );
+    });
+}
+
+#[test]
+fn all_changes_are_made_or_none() {
+    alone(|| {
+        let socket = Socket::netfilter().expect("socket");
+        let missing = Change::DeleteTable(Family::Ip6, "missing".into());
+        let refused = commit(&socket, &[table(), missing]).expect_err("refused");
+        assert_eq!(refused.index(), Some(1));
+        assert_eq!(tables(&socket).expect("dump"), []);
+        assert!(
+            rules(&socket, Family::Ip, "no", "no")
+                .expect("none")
+                .is_empty()
+        );
+    });
+}
+
+#[test]
+fn thousands_of_elements_go_in_one_transaction() {
+    alone(|| {
+        let socket = Socket::netfilter().expect("socket");
+        let ports = set("ports", vec![Type::Protocol, Type::Port], vec![], false);
+        let elements: Vec<Element> = (1..=60_000)
+            .map(|port| Element::one(Key::new().protocol(6).port(port)))
+            .collect();
+        let mut changes = vec![table(), Change::AddSet(ports.clone())];
+        changes.extend(Change::add_elements(&ports, &elements));
+        commit(&socket, &changes).expect("the kernel takes it");
+        commit(&socket, &Change::delete_elements(&ports, &elements)).expect("all were in");
+    });
+}
+
+#[test]
+fn a_watch_hears_who_changed_what() {
+    alone(|| {
+        let watch = Watch::open().expect("watch");
+        let socket = Socket::netfilter().expect("socket");
+        commit(&socket, &[table()]).expect("commit");
+        let events = watch.next(Duration::from_secs(5)).expect("events");
+        assert_eq!(
+            events,
+            [Event {
+                family: Family::Ip,
+                table: "t".into(),
+                port: socket.port().expect("its address"),
+            }]
+        );
+        assert_eq!(watch.next(Duration::from_millis(1)).expect("none"), []);
+    });
+}

@@ -1,0 +1,212 @@
+//! The tables of families ip and ip6: what is routed, translated or for the host.
+
+use std::net::IpAddr;
+
+use netlink::nft::{Ct, Family, Hook, Set, Type};
+
+use crate::firewall::Policy;
+use crate::firewall::plan::{
+    FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
+};
+use crate::firewall::words::{
+    Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_none_of, from_one_of,
+    from_to_in, go_to, has, masquerade, not_from_link_local, not_to_host, not_to_loopback,
+    port_at_in, port_in, rule, source_destination_in, source_of, source_port_in, source_to_in,
+    state, to, to_host, to_none_of, to_one_of, translate_at_by, translate_by, translated,
+};
+
+/// Our bridges.
+pub(in crate::firewall) const BRIDGES: &str = "bridges";
+/// Those of them with no way in or out.
+pub(in crate::firewall) const INTERNAL: &str = "internal";
+/// Each bridge with itself, where its containers may talk to each other.
+pub(in crate::firewall) const TALKING: &str = "talking";
+/// Subnets that go out under the host's address.
+pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
+/// Subnets with their bridge.
+pub(in crate::firewall) const AT_HOME: &str = "at_home";
+/// Subnets with themselves.
+pub(in crate::firewall) const HAIRPIN: &str = "hairpin";
+/// Published ports of all the host's addresses.
+pub(in crate::firewall) const PUBLISHED: &str = "published";
+/// Published ports of one of the host's addresses.
+pub(in crate::firewall) const PUBLISHED_AT: &str = "published_at";
+/// Published ports with the container that they lead to: what it sends there is for itself.
+pub(in crate::firewall) const TO_ITSELF: &str = "to_itself";
+/// Where [`PUBLISHED`] leads.
+pub(in crate::firewall) const PORTS: &str = "ports";
+/// Where [`PUBLISHED_AT`] leads.
+pub(in crate::firewall) const PORTS_AT: &str = "ports_at";
+
+/// The chain that lets a new connection in.
+const ADMIT: &str = "admit";
+
+/// All sets and maps.
+pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
+    let address = match family {
+        Family::Ip6 => Type::Ipv6Address,
+        _ => Type::Ipv4Address,
+    };
+    let port = [Type::Protocol, Type::Port];
+    let port_at = [address, Type::Protocol, Type::Port];
+    let target = [address, Type::Port];
+    let set = |name, key: &[Type], data: &[Type], is_interval| {
+        set(family, table, name, key, data, is_interval)
+    };
+    vec![
+        set(BRIDGES, &[Type::Interface], &[], false),
+        set(INTERNAL, &[Type::Interface], &[], false),
+        set(TALKING, &[Type::Interface, Type::Interface], &[], false),
+        set(MASQUERADED, &[address], &[], true),
+        set(AT_HOME, &[address, Type::Interface], &[], true),
+        set(HAIRPIN, &[address, address], &[], true),
+        set(PUBLISHED, &port, &[], false),
+        set(PUBLISHED_AT, &port_at, &[], false),
+        set(TO_ITSELF, &port_at, &[], false),
+        set(PORTS, &port, &target, false),
+        set(PORTS_AT, &port_at, &target, false),
+    ]
+}
+
+/// All chains.
+pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
+    let mut chains = vec![
+        raw(family),
+        prerouting(ground, family),
+        output(family),
+        forward(ground),
+        postrouting(family),
+        input(ground, family),
+    ];
+    if let Some((admission, device)) = ground.admission {
+        let next_hop = match family {
+            Family::Ip6 => IpAddr::V6(admission.next_hop6),
+            _ => IpAddr::V4(admission.next_hop4),
+        };
+        chains.push(PlannedChain {
+            name: ADMIT,
+            base: None,
+            rules: vec![
+                // A network with no way out has none through the host either.
+                rule([from_one_of(INTERNAL), drop()]),
+                rule([copy_to(next_hop, device), drop()]),
+            ],
+        });
+    }
+    chains
+}
+
+/// Addresses behind masquerading are nobody's business outside, even of one who routes to them through this host.
+fn raw(family: Family) -> PlannedChain {
+    let strangers = rule([
+        from_none_of(BRIDGES),
+        has(destination_of(family), MASQUERADED),
+        not_to_host(), // a bridge's own address is the host's: its input chains decide
+        drop(),
+    ]);
+    PlannedChain::filter("raw", Hook::Prerouting, RAW, vec![strangers])
+}
+
+/// The first packet of a connection to a published port.
+fn prerouting(ground: &Ground<'_>, family: Family) -> PlannedChain {
+    let admitted = |translation: Phrase| match (ground.policy, ground.admission) {
+        // The destination must be the host's: others could be routed into the pair.
+        (Policy::HostInput, Some((pair, _))) => rule([from(&pair.inside), to_host(), translation]),
+        _ => rule([
+            from_none_of(INTERNAL),
+            not_to_loopback(family),
+            not_from_link_local(family),
+            to_host(),
+            translation,
+        ]),
+    };
+    let rules = vec![
+        to_itself(family),
+        admitted(translate_at_by(family, PORTS_AT)),
+        admitted(translate_by(family, PORTS)),
+    ];
+    PlannedChain::nat("prerouting", Hook::Prerouting, NAT_DESTINATION, rules)
+}
+
+/// A container that calls itself by way of the host is left to the userland proxy. Where bridged frames are shown to ip
+/// tables (br_netfilter), a packet that is translated on arrival is sent on within the bridge, and a bridge sends nothing
+/// back out of the port that it came from.
+fn to_itself(family: Family) -> Phrase {
+    rule([source_port_in(family, TO_ITSELF), accept()])
+}
+
+/// The host to itself by an address of its own.
+fn output(family: Family) -> PlannedChain {
+    let own = |translation| rule([not_to_loopback(family), to_host(), translation]);
+    let rules = vec![
+        own(translate_at_by(family, PORTS_AT)),
+        own(translate_by(family, PORTS)),
+    ];
+    PlannedChain::nat("output", Hook::Output, NAT_DESTINATION, rules)
+}
+
+/// What passes through the host.
+fn forward(ground: &Ground<'_>) -> PlannedChain {
+    let mut rules = Vec::new();
+    if let Some((pair, _)) = ground.admission {
+        // Only the host itself sends into the pair.
+        rules.push(rule([to(&pair.out), drop()]));
+    }
+    rules.extend([
+        // Not our business.
+        rule([from_none_of(BRIDGES), to_none_of(BRIDGES), accept()]),
+        // Seen here only where bridged frames are shown to ip tables (br_netfilter).
+        rule([from_to_in(TALKING), accept()]),
+        // Before anything that accepts: no connection, however old, leaves an internal network.
+        rule([from_one_of(INTERNAL), drop()]),
+        rule([to_one_of(INTERNAL), drop()]),
+        // Containers lie about their address only within their bridge, where the bridge's table looks.
+        rule([from_one_of(BRIDGES), from_elsewhere(), drop()]),
+        rule([state(Ct::ESTABLISHED | Ct::RELATED), accept()]),
+        rule([translated(), accept()]),
+        rule([from_one_of(BRIDGES), to_none_of(BRIDGES), accept()]),
+        drop(),
+    ]);
+    PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+}
+
+/// What leaves.
+fn postrouting(family: Family) -> PlannedChain {
+    let rules = vec![
+        // A container that calls its own network through the host: answers must come back this way.
+        rule([
+            translated(),
+            source_destination_in(family, HAIRPIN),
+            masquerade(),
+        ]),
+        rule([source_to_in(family, AT_HOME), accept()]),
+        rule([has(source_of(family), MASQUERADED), masquerade()]),
+    ];
+    PlannedChain::nat("postrouting", Hook::Postrouting, NAT_SOURCE, rules)
+}
+
+/// What is for the host, and was accepted by all of its own chains.
+fn input(ground: &Ground<'_>, family: Family) -> PlannedChain {
+    let mut rules = vec![rule([from_one_of(BRIDGES), from_elsewhere(), drop()])];
+    if let Some((pair, _)) = ground.admission {
+        let new = |port| {
+            rule([
+                not_to_loopback(family),
+                not_from_link_local(family),
+                to_host(),
+                state(Ct::NEW),
+                port,
+                go_to(ADMIT),
+            ])
+        };
+        rules.extend([
+            // Came back through the pair and led nowhere.
+            rule([from(&pair.inside), drop()]),
+            rule([from("lo"), accept()]),
+            to_itself(family),
+            new(port_at_in(family, PUBLISHED_AT)),
+            new(port_in(PUBLISHED)),
+        ]);
+    }
+    PlannedChain::filter("input", Hook::Input, LAST, rules)
+}

@@ -4,6 +4,7 @@
 //! table ip, ip6 estiva             one of each for the whole daemon; what it knows of networks is in its sets
 //!   raw          prerouting        from outside straight to an address behind masquerading: dropped
 //!   prerouting   nat               what came through the admission pair: to the container
+//!   source       input             from a container under an address that is not its: dropped
 //!   input        last of all       a new connection to a published port that the host accepts: into the admission pair
 //!   output       nat               the host to itself by an address of its own: to the container
 //!   forward                        within a bridge, out of it, answers, published ports; nothing else

@@ -16,6 +16,8 @@ const RAW: i32 = -300;
 const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_FILTER`.
 const FILTER: i32 = 0;
+/// Before [`FILTER`], and on input before [`NAT_SOURCE`], where translation is undone.
+const BEFORE_FILTER: i32 = -10;
 /// `NF_IP_PRI_NAT_SRC`.
 const NAT_SOURCE: i32 = 100;
 /// Behind every chain that has a say on input, and before connection tracking makes an entry final (`INT_MAX`), so that

@@ -91,22 +91,6 @@ pub fn uplink_mtu() -> Result<Option<u32>, Error> {
         .map(|link| link.mtu))
 }
 
-/// The addresses of one of the host's links with their prefixes; none when there is no such link.
-///
-/// # Errors
-/// [`Error::Read`].
-pub fn addresses_of(name: &str) -> Result<Vec<(IpAddr, u8)>, Error> {
-    let Some(link) = super::find(name)? else {
-        return Ok(Vec::new());
-    };
-    let all = address::list(&open()?).map_err(|source| Error::Read {
-        what: "addresses",
-        source,
-    })?;
-    let own = all.iter().filter(|one| one.link == link.index);
-    Ok(own.map(|one| (one.address, one.prefix)).collect())
-}
-
 /// Whether new links of the host take part in IPv6: the kernel has it, and nobody has switched it off.
 #[must_use]
 pub fn has_ipv6() -> bool {

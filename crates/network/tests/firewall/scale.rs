@@ -159,36 +159,3 @@ fn nft_prints_our_tables_and_takes_what_it_printed() {
     world.host.run(&format!("nft -f - <<'END'\n{text}\nEND"));
     assert_eq!(world.host.run(print), text);
 }
-
-#[test]
-#[ignore]
-fn debug_world() {
-    let world = World::new(Policy::HostInput);
-    world.network(30, |_| {});
-    world.network(31, |n| n.masquerade = false);
-    let container = world.container(30, 2);
-    let b = world.container(31, 2);
-    container.machine.serve(80);
-    world.client.serve(80);
-    world.publish(&container, &container.published(Protocol::Tcp, 8080, 80));
-    for to in ["10.9.1.2:80", "[fd09::2]:80"] {
-        for (n, m) in [("nat", &container.machine), ("plain", &b.machine)] {
-            let began = Instant::now();
-            let got = m.call(to);
-            eprintln!("{n} {to} {got:?} {:?}", began.elapsed());
-        }
-    }
-    for to in ["10.9.1.1:8080", "[fd09::1]:8080"] {
-        let began = Instant::now();
-        let got = world.client.call(to);
-        eprintln!("client {to} {got:?} {:?}", began.elapsed());
-    }
-    eprintln!(
-        "client {}\nhost {}\nco {}\nb {}",
-        world.client.namespace.path(),
-        world.host.namespace.path(),
-        container.machine.namespace.path(),
-        b.machine.namespace.path()
-    );
-    std::thread::sleep(Duration::from_secs(300));
-}

@@ -206,6 +206,15 @@ impl World {
         client.run(&format!(
             "ip route add default via {HOST4} && ip -6 route add default via {HOST6}"
         ));
+        // Until a link's carrier is noticed, which takes the kernel up to a second, what is sent is lost.
+        for (machine, link) in [(&client, "c0"), (&host, "h0")] {
+            while !machine
+                .run(&format!("ip -o link show {link}"))
+                .contains("state UP")
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
         let admission = host.here(|| {
             enable_forwarding(true).expect("forwarding");
             ensure_pair("est-o", "est-i").expect("pair")

@@ -6,7 +6,7 @@ use netlink::nft::{Ct, Family, Hook, Set, Type};
 
 use crate::firewall::Policy;
 use crate::firewall::plan::{
-    FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
+    BEFORE_FILTER, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
 };
 use crate::firewall::words::{
     Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_none_of, from_one_of,
@@ -76,6 +76,7 @@ pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
         output(family),
         forward(ground),
         postrouting(family),
+        PlannedChain::filter("source", Hook::Input, BEFORE_FILTER, vec![lie()]),
         input(ground, family),
     ];
     if let Some((admission, device)) = ground.admission {
@@ -160,14 +161,20 @@ fn forward(ground: &Ground<'_>) -> PlannedChain {
         // Before anything that accepts: no connection, however old, leaves an internal network.
         rule([from_one_of(INTERNAL), drop()]),
         rule([to_one_of(INTERNAL), drop()]),
-        // Containers lie about their address only within their bridge, where the bridge's table looks.
-        rule([from_one_of(BRIDGES), from_elsewhere(), drop()]),
+        lie(),
         rule([state(Ct::ESTABLISHED | Ct::RELATED), accept()]),
         rule([translated(), accept()]),
         rule([from_one_of(BRIDGES), to_none_of(BRIDGES), accept()]),
         drop(),
     ]);
     PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+}
+
+/// From a bridge, under an address to which the host would send elsewhere. Looked for on input before translation is
+/// undone, which makes answers to the host itself come from its own address; and not on arrival, because frames that stay
+/// within a bridge are shown there too and are the bridge table's business.
+fn lie() -> Phrase {
+    rule([from_one_of(BRIDGES), from_elsewhere(), drop()])
 }
 
 /// What leaves.
@@ -187,7 +194,7 @@ fn postrouting(family: Family) -> PlannedChain {
 
 /// What is for the host, and was accepted by all of its own chains.
 fn input(ground: &Ground<'_>, family: Family) -> PlannedChain {
-    let mut rules = vec![rule([from_one_of(BRIDGES), from_elsewhere(), drop()])];
+    let mut rules = Vec::new();
     if let Some((pair, _)) = ground.admission {
         let new = |port| {
             rule([

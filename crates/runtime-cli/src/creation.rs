@@ -103,6 +103,8 @@ impl Making {
                 return Err(error);
             }
         };
+        // What has read the spec is not needed any more.
+        sys::memory::forget_code();
         Ok(Self {
             container,
             console,

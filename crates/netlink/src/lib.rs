@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod batch;
+pub mod conntrack;
 pub mod error;
 pub mod message;
 pub mod nft;

@@ -24,12 +24,13 @@
 //! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook whose *policy* is
 //! to drop (Docker sets one) gets rules for our bridges at its end, where all of its own rules have been asked.
 //!
-//! [`plan`] says what the tables look like, [`elements`] what a network or an endpoint puts into their sets; both are pure.
+//! `plan` says what the tables look like, `elements` what a network or an endpoint puts into their sets; both are pure.
 //! Adding an endpoint is one transaction of some set elements, whatever is there already.
 
 mod desired;
 mod elements;
 mod error;
+mod flows;
 mod foreign;
 mod heal;
 mod plan;
@@ -48,6 +49,7 @@ pub use heal::Healer;
 pub use resolver::redirect as resolver_redirect;
 
 pub use crate::link::Admission;
+pub use crate::ports::Protocol;
 
 /// Names of one daemon, so that several live beside each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,29 +85,6 @@ pub struct Net {
     pub icc: bool,
     /// The bridge's own addresses.
     pub gateways: Vec<IpAddr>,
-}
-
-/// A transport protocol that has ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl Protocol {
-    /// The number in an IP header (`IPPROTO_TCP` and so on).
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Tcp => 6,
-            Self::Udp => 17,
-            Self::Sctp => 132,
-        }
-    }
 }
 
 /// A port of the host that leads to a container.

@@ -38,6 +38,14 @@ pub enum Error {
         /// The address.
         address: IpAddr,
     },
+    /// An auxiliary address is the gateway's, or another auxiliary one's.
+    #[error("failed to allocate secondary ip address ({name}:{address}): Address already in use")]
+    Auxiliary {
+        /// What it is called.
+        name: String,
+        /// The address.
+        address: IpAddr,
+    },
     /// The address is not of this subnet, or is the subnet's own or its broadcast address.
     #[error("Requested address is out of range")]
     OutOfRange {
@@ -59,7 +67,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> fault::Kind {
         match self {
-            Self::Overlap { .. } | Self::InUse { .. } => fault::Kind::Denied,
+            Self::Overlap { .. } | Self::InUse { .. } | Self::Auxiliary { .. } => {
+                fault::Kind::Denied
+            }
             Self::Description { .. } | Self::OutOfRange { .. } | Self::NoSubnet => {
                 fault::Kind::Invalid
             }
@@ -96,7 +106,7 @@ impl Pool {
     /// subnet) is taken for it.
     ///
     /// # Errors
-    /// [`Error::Description`] as [`validate`]; [`Error::InUse`] when gateway and auxiliary addresses coincide;
+    /// [`Error::Description`] as [`validate`]; [`Error::Auxiliary`] when gateway and auxiliary addresses coincide;
     /// [`Error::NoAddress`] when no address is left for the gateway.
     pub fn new(
         subnet: Subnet,
@@ -124,14 +134,23 @@ impl Pool {
             reserved: BTreeSet::new(),
             hint: picked.0,
         };
-        for (_, address) in aux {
-            pool.reserve(*address)?;
+        if let Some(gateway) = gateway {
+            pool.reserve(gateway)?;
+        }
+        for (name, address) in aux {
+            pool.reserve(*address).map_err(|_| Error::Auxiliary {
+                name: name.clone(),
+                address: *address,
+            })?;
         }
         let gateway = match gateway {
             Some(gateway) => gateway,
-            None => pool.address(pool.lowest_free()?),
+            None => {
+                let lowest = pool.address(pool.lowest_free()?);
+                pool.reserve(lowest)?;
+                lowest
+            }
         };
-        pool.reserve(gateway)?;
         pool.gateway = gateway;
         Ok(pool)
     }
@@ -429,7 +448,10 @@ mod tests {
         let got: Vec<_> = (0..2).map(|_| pool.take(None).expect("free")).collect();
         assert_eq!(got, ["10.0.0.1", "10.0.0.3"].map(ip));
         let twice = Pool::new(subnet("10.0.0.0/24"), None, Some(ip("10.0.0.2")), &aux);
-        assert!(matches!(twice, Err(Error::InUse { .. })));
+        assert_eq!(
+            twice.expect_err("they coincide").to_string(),
+            "failed to allocate secondary ip address (router:10.0.0.2): Address already in use"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The firewall against real packets: hosts are network namespaces, and what counts is who gets an answer.
+#![expect(clippy::print_stderr, reason = "measurements and the reasons of skips")]
 
 mod world;
 
@@ -7,6 +8,7 @@ mod firewall {
     mod healing;
     mod isolation;
     mod others;
+    mod resolver;
     mod scale;
     mod spoofing;
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::namespace;
+use crate::ports::Protocol;
 
 /// A failure to put a rule, a set or a table in its place.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,8 @@ pub enum Error {
     PortTaken {
         /// The host's side; the unspecified address stands for all.
         address: SocketAddr,
-        /// `tcp`, `udp` or `sctp`.
-        protocol: &'static str,
+        /// The protocol.
+        protocol: Protocol,
     },
     /// Elements were not taken.
     #[error("change firewall table {table}")]

@@ -11,9 +11,10 @@ use rustix::net::netdevice::name_to_index;
 use crate::firewall::desired::{Desired, Difference, Owner, Taken};
 use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
+use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
 use crate::firewall::plan::{self, Ground, Shown};
-use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port, Protocol};
+use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port};
 
 /// There when the host has IPv6.
 const IPV6: &str = "/proc/self/net/if_inet6";
@@ -37,6 +38,7 @@ pub(super) struct Tables {
 #[derive(Debug, Default)]
 struct State {
     desired: Desired,
+    flows: Flows,
     /// Whether the tables are in the kernel, as far as we know.
     is_built: bool,
 }
@@ -102,6 +104,11 @@ impl Tables {
             state.desired = before;
         }
         done?;
+        // Flows of the endpoints found go on.
+        state.flows = Flows::default();
+        for (endpoint, ports) in endpoints {
+            state.flows.lead(&endpoint.host_name, ports);
+        }
         self.make_way(&state)
     }
 
@@ -147,6 +154,8 @@ impl Tables {
             put_back(&mut state.desired, owner, before);
             return Err(error);
         }
+        let led = state.flows.lead(&endpoint.host_name, ports);
+        flows::forget(&self.socket, &led);
         Ok(())
     }
 
@@ -158,6 +167,8 @@ impl Tables {
             put_back(&mut state.desired, owner, before);
             return Err(error);
         }
+        let led = state.flows.lead(host_name, &[]);
+        flows::forget(&self.socket, &led);
         Ok(())
     }
 
@@ -204,6 +215,7 @@ impl Tables {
     pub(super) fn remove_all(&self) -> Result<(), Error> {
         let mut state = self.lock();
         state.desired = Desired::default();
+        state.flows = Flows::default();
         state.is_built = false;
         let changes: Vec<Change> = self
             .families
@@ -371,10 +383,6 @@ fn taken(desired: &Desired, ports: &[Port]) -> Error {
     };
     Error::PortTaken {
         address: SocketAddr::new(port.host.unwrap_or(unspecified), port.host_port),
-        protocol: match port.proto {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-            Protocol::Sctp => "sctp",
-        },
+        protocol: port.proto,
     }
 }

@@ -401,7 +401,8 @@ fn the_pair_is_what_the_firewall_needs_and_is_made_right_again() {
             ["169.254.77.1/30", "fe80::1/64"],
             "no others"
         );
-        assert_eq!(all_of("estiva-i"), [] as [&str; 0]);
+        // Its loose reverse path check fails on a link without any address.
+        assert_eq!(all_of("estiva-i"), ["169.254.77.1/32"]);
         let rules = [
             ("ipv4/conf/estiva-i/rp_filter", "2"),
             ("ipv4/conf/estiva-i/forwarding", "1"),

@@ -2,7 +2,7 @@
 
 use network::firewall::{Policy, Port, Protocol};
 
-use crate::world::{CLIENT4, CLIENT6, HOST4, HOST6, PROXY, World, has, ip};
+use crate::world::{CLIENT4, CLIENT6, HOST4, HOST6, PROXY, World, ask_udp, has, ip};
 
 /// A host whose own firewall lets nothing in but answers and what IPv6 needs to find neighbours.
 struct Deny {
@@ -213,4 +213,25 @@ fn the_pair_is_no_back_door() {
     // Who sends to the address behind the pair would come out of it, past every input chain.
     assert_eq!(world.client.call(&format!("{next}:8080")), None);
     assert_eq!(other.machine.call(&format!("{next}:8080")), None);
+}
+
+#[test]
+fn a_client_that_never_stops_asking_reaches_a_port_that_comes_and_moves() {
+    let world = World::new(Policy::HostInput);
+    world.network(30, |_| {});
+    let one = world.container(30, 2);
+    let other = world.container(30, 3);
+    one.machine.serve_as_proxy(80);
+    other.machine.serve(80);
+    let target = format!("{HOST4}:8080").parse().expect("an address");
+    let socket = world
+        .client
+        .here(|| std::net::UdpSocket::bind("0.0.0.0:0"))
+        .expect("bind");
+    assert_eq!(ask_udp(&socket, target), None, "nobody is there");
+    world.publish(&one, &one.published(Protocol::Udp, 8080, 80));
+    assert_eq!(ask_udp(&socket, target), Some(ip(PROXY)), "the same flow");
+    world.publish(&one, &[]);
+    world.publish(&other, &other.published(Protocol::Udp, 8080, 80));
+    assert_eq!(ask_udp(&socket, target), Some(ip(CLIENT4)), "the same flow");
 }

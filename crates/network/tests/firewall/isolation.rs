@@ -63,6 +63,18 @@ fn an_internal_network_has_no_way_out_or_in() {
     ] {
         assert_eq!(inner.machine.call(&target), None, "{target}");
     }
+    // Not even one datagram without an answer.
+    world.publish(&outer, &outer.published(Protocol::Udp, 8080, 80));
+    let heard = || {
+        outer.machine.here(|| {
+            let snmp = std::fs::read_to_string("/proc/thread-self/net/snmp").expect("counters");
+            let udp = snmp.lines().filter(|line| line.starts_with("Udp:")).nth(1);
+            udp.map(str::to_owned).expect("counters of UDP")
+        })
+    };
+    let before = heard();
+    assert_eq!(inner.machine.call_udp(&format!("{HOST4}:8080")), None);
+    assert_eq!(heard(), before, "nothing came to the container outside");
     assert_eq!(outer.machine.call("172.29.0.2:80"), None);
     assert_eq!(world.client.call("172.29.0.2:80"), None);
 }

@@ -67,6 +67,13 @@ fn nobody_is_the_gateway_but_the_gateway() {
         let mac = neighbour.split(' ').nth(4).expect("a hardware address");
         assert!(bridge.contains(mac), "{neighbour} is not of {bridge}");
     }
+    // Not even where the gateway itself is silent, so that nobody else could answer.
+    world.host.run("ip link set br-30 arp off");
+    victim.machine.run("ip neigh flush all");
+    assert_eq!(victim.machine.call_udp("172.30.0.1:9"), None);
+    assert_eq!(victim.machine.call_udp("[fd30::1]:9"), None);
+    let neighbours = victim.machine.run("ip neigh show");
+    assert!(!neighbours.contains("lladdr"), "{neighbours}");
 }
 
 #[test]

@@ -11,9 +11,6 @@ use super::Side;
 use super::pipe::{Pipe, Pipes, SIZE};
 use crate::service::poller::{Poller, Ready, Watched, What};
 
-/// How often a pipe is filled and emptied at one event: then it is another's turn.
-const TURNS: usize = 4;
-
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -151,21 +148,17 @@ pub(super) fn reset(socket: impl AsFd) {
 }
 
 impl Direction {
-    /// Moves bytes until there are none, or the sink takes no more, or it is another's turn.
+    /// Moves a pipe's fill, or what is left of one; then it is another's turn.
     fn pump(
         &mut self,
         source: BorrowedFd<'_>,
         sink: BorrowedFd<'_>,
         pipes: &mut Pipes,
     ) -> Result<(), Errno> {
-        for _ in 0..TURNS {
-            if self.in_pipe == 0 && !self.fill(source, pipes)? {
-                break;
-            }
-            if !self.empty(sink)? {
-                break;
-            }
+        if self.in_pipe == 0 && !self.ended {
+            self.fill(source, pipes)?;
         }
+        self.empty(sink)?;
         if self.in_pipe == 0 {
             if let Some(pipe) = self.pipe.take() {
                 pipes.give_back(pipe);
@@ -182,40 +175,32 @@ impl Direction {
         Ok(())
     }
 
-    /// Takes bytes from the source; answers whether there were any.
-    fn fill(&mut self, source: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<bool, Errno> {
-        if self.ended {
-            return Ok(false);
-        }
+    /// Takes bytes from the source, if there are any.
+    fn fill(&mut self, source: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<(), Errno> {
         let pipe = match &self.pipe {
             Some(pipe) => pipe,
             None => match pipes.take() {
                 Some(pipe) => self.pipe.insert(pipe),
                 None => {
                     self.starved = true;
-                    return Ok(false);
+                    return Ok(());
                 }
             },
         };
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         match splice(source, None, &pipe.write, None, SIZE, flags) {
-            Ok(0) => {
-                self.ended = true;
-                Ok(false)
-            }
-            Ok(got) => {
-                self.in_pipe = got;
-                Ok(true)
-            }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
-            Err(errno) => Err(errno),
+            Ok(0) => self.ended = true,
+            Ok(got) => self.in_pipe = got,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
+        Ok(())
     }
 
-    /// Gives bytes to the sink; answers whether it took all.
-    fn empty(&mut self, sink: BorrowedFd<'_>) -> Result<bool, Errno> {
+    /// Gives bytes to the sink, as many as it takes now.
+    fn empty(&mut self, sink: BorrowedFd<'_>) -> Result<(), Errno> {
         let Some(pipe) = &self.pipe else {
-            return Ok(true);
+            return Ok(());
         };
         let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
         while self.in_pipe > 0 {
@@ -223,10 +208,10 @@ impl Direction {
                 Ok(0) => return Err(Errno::PIPE),
                 Ok(gave) => self.in_pipe -= gave,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::AGAIN) => break,
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -9,9 +9,10 @@
 //! ```
 
 use std::fs::{self, File};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use network::firewall::{Admission, Firewall, Healer, Instance, Net, Policy};
@@ -43,6 +44,8 @@ pub(crate) struct Ground {
     mtu: Option<u32>,
     namespaces: namespace::Pool,
     rules: Mutex<Option<Rules>>,
+    /// It was said that published ports are open to everyone.
+    warned: AtomicBool,
 }
 
 /// The rules, and who keeps them as they should be.
@@ -100,6 +103,7 @@ impl Ground {
             mtu: options.network.mtu,
             namespaces: namespace::Pool::new(READY_NAMESPACES),
             rules: Mutex::new(None),
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -269,6 +273,20 @@ impl Ground {
         let name = self.bridge_of(record);
         if let Err(error) = link::remove_bridge(&name) {
             tracing::warn!(bridge = name, error = fault::chain(&error), "bridge stays");
+        }
+    }
+
+    /// Says once that ports are published past the host's own rules, which is not what those who wrote them expect.
+    pub(crate) fn warn_of_exposure(&self, port: SocketAddr) {
+        if self.policy == Policy::Open
+            && !port.ip().is_loopback()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                %port,
+                "ports are published past the host's INPUT rules: whoever reaches this host reaches them \
+                 (--published-ports=host-policy makes them obey the rules)"
+            );
         }
     }
 

@@ -66,8 +66,15 @@ fn host_config(record: &Record) -> HostConfig {
             driver: record.log_driver.clone(),
             config: record.log_options.clone(),
         },
+        links: record.host.links.iter().map(|l| link(l, record)).collect(),
         ..record.host.clone()
     }
+}
+
+/// A link as docker tells it: `/target:/own-name/alias`.
+fn link(link: &str, record: &Record) -> String {
+    let (target, alias) = link.split_once(':').unwrap_or((link, link));
+    format!("/{target}:/{}/{alias}", record.name)
 }
 
 /// One row of the list. `image` is the name to show: the user's, or the id when that name now means another image.

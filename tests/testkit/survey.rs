@@ -18,6 +18,13 @@ pub fn of(host: &Host) -> Vec<String> {
     }
     for what in ["-4 route show table all", "-6 route show table all"] {
         for route in host.ip(what) {
+            // The kernel makes these itself, with an address or with forwarding.
+            if matches!(
+                text(&route["type"]),
+                "local" | "broadcast" | "anycast" | "multicast"
+            ) {
+                continue;
+            }
             let (to, link) = (text(&route["dst"]), text(&route["dev"]));
             lines.push(format!("route to {to} by {link}"));
         }

@@ -112,13 +112,12 @@ fn find_with(socket: &Socket, name: &str) -> Result<Option<Link>, Error> {
 }
 
 fn addresses_with(socket: &Socket, index: u32) -> Result<Vec<(IpAddr, u8)>, Error> {
-    let all = address::list(socket).map_err(|source| Error::Read {
+    let addresses = address::list_of(socket, index).map_err(|source| Error::Read {
         what: "addresses",
         source,
     })?;
-    Ok(all
+    Ok(addresses
         .into_iter()
-        .filter(|one| one.link == index)
         .map(|one| (one.address, one.prefix))
         .collect())
 }

@@ -111,6 +111,16 @@ pub enum Request {
         /// The container's side.
         target: SocketAddr,
     },
+    /// Lead a published port elsewhere, without a moment in which it is free: another network carries it now. What was
+    /// passed on to the former target ends.
+    Redirect {
+        /// What the socket is.
+        transport: Transport,
+        /// What it is bound to.
+        host: SocketAddr,
+        /// The container's side from now on.
+        target: SocketAddr,
+    },
     /// Serve a published port no more, and end what was passed on through it.
     Unpublish {
         /// What the socket is.

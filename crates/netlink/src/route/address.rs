@@ -83,10 +83,25 @@ pub fn remove(link: u32, address: IpAddr, prefix: u8) -> Writer {
 /// # Errors
 /// What [`Socket::dump`] says.
 pub fn list(socket: &Socket) -> Result<Vec<Address>, Error> {
+    list_of(socket, 0)
+}
+
+/// The addresses of one link.
+///
+/// # Errors
+/// What [`Socket::dump`] says; ENODEV: no such link.
+pub fn list_of(socket: &Socket, link: u32) -> Result<Vec<Address>, Error> {
+    let [a, b, c, d] = link.to_ne_bytes();
     let mut request = Writer::new(RTM_GETADDR, 0);
-    request.header(&[UNSPECIFIED, 0, 0, 0, 0, 0, 0, 0]);
-    let messages = socket.dump(request)?;
-    Ok(messages.iter().filter_map(Address::read).collect())
+    request.header(&[UNSPECIFIED, 0, 0, 0, a, b, c, d]);
+    let mut addresses: Vec<Address> = socket
+        .dump(request)?
+        .iter()
+        .filter_map(Address::read)
+        .collect();
+    // A kernel before 4.20 tells of all links.
+    addresses.retain(|one| link == 0 || one.link == link);
+    Ok(addresses)
 }
 
 fn write(message: &mut Writer, link: u32, address: IpAddr, prefix: u8) {

@@ -28,8 +28,10 @@ pub const LOCAL: u32 = 255;
 
 /// `RTPROT_BOOT`, as `ip route` and Docker have it.
 const PROTOCOL: u8 = 3;
-/// `RTN_UNICAST`.
-const UNICAST: u8 = 1;
+/// `RTN_UNICAST`: leads to other machines.
+pub const UNICAST: u8 = 1;
+/// `RTN_BLACKHOLE`, `RTN_UNREACHABLE`, `RTN_PROHIBIT`: lead nowhere on purpose.
+pub const REFUSALS: [u8; 3] = [6, 7, 8];
 /// `RTM_F_CLONED`: an entry of a cache.
 const CLONED: u32 = 0x200;
 
@@ -127,10 +129,26 @@ pub fn remove(route: &Route) -> Writer {
 /// # Errors
 /// What [`Socket::dump`] says.
 pub fn list(socket: &Socket) -> Result<Vec<Route>, Error> {
+    list_of_kind(socket, 0)
+}
+
+/// The routes of one kind (see [`Route::kind`]): a host with hundreds of addresses has ten times as many routes to itself,
+/// which the kernel then need not write out. A kernel before 4.20 writes them all the same.
+///
+/// # Errors
+/// What [`Socket::dump`] says.
+pub fn list_of_kind(socket: &Socket, kind: u8) -> Result<Vec<Route>, Error> {
+    let mut header = [UNSPECIFIED; HEADER];
+    header[7] = kind;
     let mut request = Writer::new(RTM_GETROUTE, 0);
-    request.header(&[UNSPECIFIED; HEADER]);
-    let messages = socket.dump(request)?;
-    Ok(messages.iter().filter_map(Route::read).collect())
+    request.header(&header);
+    let mut routes: Vec<Route> = socket
+        .dump(request)?
+        .iter()
+        .filter_map(Route::read)
+        .collect();
+    routes.retain(|route| kind == 0 || route.kind == kind);
+    Ok(routes)
 }
 
 fn write(message: &mut Writer, like: IpAddr, prefix: u8) {

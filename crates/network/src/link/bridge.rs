@@ -54,7 +54,8 @@ pub fn ensure_bridge(spec: &BridgeSpec) -> Result<Bridge, Error> {
                 name: spec.name.clone(),
             });
         }
-        settle(&socket, spec, link.index, &link)?;
+        let present = addresses_with(&socket, link.index)?;
+        settle(&socket, spec, &link, &present)?;
         return Ok(Bridge {
             index: link.index,
             is_new: false,
@@ -110,14 +111,20 @@ fn make(socket: &Socket, spec: &BridgeSpec) -> Result<Bridge, Error> {
         alias: MARK.to_owned(),
         ..link
     };
-    settle(socket, spec, index, &ours)?;
+    settle(socket, spec, &ours, &[])?;
     Ok(Bridge {
         index,
         is_new: true,
     })
 }
 
-fn settle(socket: &Socket, spec: &BridgeSpec, index: u32, link: &Link) -> Result<(), Error> {
+fn settle(
+    socket: &Socket,
+    spec: &BridgeSpec,
+    link: &Link,
+    present: &[(IpAddr, u8)],
+) -> Result<(), Error> {
+    let index = link.index;
     let is_ours = link.alias == MARK;
     let wants_ipv6 = spec.gateways.iter().any(|(address, _)| address.is_ipv6());
     if has_ipv6_in_kernel() {
@@ -151,7 +158,6 @@ fn settle(socket: &Socket, spec: &BridgeSpec, index: u32, link: &Link) -> Result
     if wants_ipv6 {
         wanted.push((LINK_LOCAL.0.into(), LINK_LOCAL.1));
     }
-    let present = addresses_with(socket, index)?;
     if is_ours {
         for (ip, prefix) in present.iter().filter(|one| !wanted.contains(one)) {
             plan.add(

@@ -5,8 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use netlink::route::table::{self, Route};
-use netlink::route::{address, link};
+use netlink::route::{address, link, table};
 
 use super::{Error, open};
 use crate::subnet::Subnet;
@@ -24,14 +23,17 @@ pub fn host_ranges() -> Result<Vec<Subnet>, Error> {
     let socket = open()?;
     let read = |what| move |source| Error::Read { what, source };
     let addresses = address::list(&socket).map_err(read("addresses"))?;
-    let routes = table::list(&socket).map_err(read("routes"))?;
+    let mut routes = Vec::new();
+    for kind in [table::UNICAST].into_iter().chain(table::REFUSALS) {
+        routes.extend(table::list_of_kind(&socket, kind).map_err(read("routes"))?);
+    }
     let ranges: BTreeSet<Subnet> = addresses
         .iter()
         .map(|one| (one.address, one.prefix))
         .chain(
             routes
                 .iter()
-                .filter(|route| claims(route))
+                .filter(|route| route.table != table::LOCAL)
                 .map(|route| (route.destination, route.prefix)),
         )
         .filter_map(|(address, prefix)| Subnet::new(address, prefix))
@@ -39,12 +41,6 @@ pub fn host_ranges() -> Result<Vec<Subnet>, Error> {
         .filter(is_of_interest)
         .collect();
     Ok(ranges.into_iter().collect())
-}
-
-/// Whether a route says that addresses belong to somebody: it leads there, or refuses to (`RTN_BLACKHOLE` and the two
-/// after it).
-fn claims(route: &Route) -> bool {
-    route.table != table::LOCAL && (route.is_unicast() || (6..=8).contains(&route.kind))
 }
 
 fn is_of_interest(range: &Subnet) -> bool {
@@ -69,13 +65,13 @@ fn is_of_interest(range: &Subnet) -> bool {
 /// [`Error::Read`].
 pub fn uplink_mtu() -> Result<Option<u32>, Error> {
     let socket = open()?;
-    let routes = table::list(&socket).map_err(|source| Error::Read {
+    let routes = table::list_of_kind(&socket, table::UNICAST).map_err(|source| Error::Read {
         what: "routes",
         source,
     })?;
     let uplink = routes
         .iter()
-        .filter(|route| route.table == table::MAIN && route.is_default() && route.is_unicast())
+        .filter(|route| route.table == table::MAIN && route.is_default())
         .min_by_key(|route| (route.destination.is_ipv6(), route.priority))
         .and_then(|route| route.link);
     let Some(uplink) = uplink else {

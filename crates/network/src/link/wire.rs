@@ -92,13 +92,13 @@ pub fn unplug(namespace: BorrowedFd<'_>, name: &str) -> Result<bool, Error> {
 /// [`Error::Step`]: ENETUNREACH when no link of the namespace leads to a gateway.
 pub fn set_gateways(namespace: BorrowedFd<'_>, gateways: &[IpAddr]) -> Result<(), Error> {
     let socket = socket_in(namespace)?;
-    let routes = table::list(&socket).map_err(|source| Error::Read {
+    let routes = table::list_of_kind(&socket, table::UNICAST).map_err(|source| Error::Read {
         what: "routes",
         source,
     })?;
     let present: Vec<_> = routes
         .iter()
-        .filter(|route| route.table == table::MAIN && route.is_default() && route.is_unicast())
+        .filter(|route| route.table == table::MAIN && route.is_default())
         .collect();
     let is_wanted = |gateway: Option<IpAddr>| gateway.is_some_and(|one| gateways.contains(&one));
     let mut plan = Plan::default();

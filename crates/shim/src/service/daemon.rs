@@ -195,6 +195,14 @@ impl Shim {
             Request::Publish { transport, target } => {
                 self.publish(transport, target, packet.fd);
             }
+            Request::Redirect {
+                transport,
+                host,
+                target,
+            } => {
+                let poller = &mut self.poller;
+                self.proxy.redirect(transport, host, target, poller);
+            }
             Request::Unpublish { transport, host } => {
                 self.proxy.unpublish(transport, host, &mut self.poller);
             }

@@ -145,6 +145,22 @@ impl Proxy {
         self.ports.insert(number, port);
     }
 
+    /// `Request::Redirect`.
+    pub(super) fn redirect(
+        &mut self,
+        transport: Transport,
+        host: SocketAddr,
+        target: SocketAddr,
+        poller: &mut Poller,
+    ) {
+        if let Some(number) = self.find(transport, host) {
+            self.end_flows_of(number, poller);
+            if let Some(port) = self.ports.get_mut(&number) {
+                port.target = target;
+            }
+        }
+    }
+
     /// `Request::Unpublish`.
     pub(super) fn unpublish(
         &mut self,
@@ -152,13 +168,21 @@ impl Proxy {
         host: SocketAddr,
         poller: &mut Poller,
     ) {
-        let found = self
-            .ports
-            .iter()
-            .find(|(_, port)| port.transport == transport && port.host == host);
-        let Some(number) = found.map(|(number, _)| *number) else {
-            return;
-        };
+        if let Some(number) = self.find(transport, host) {
+            self.end_flows_of(number, poller);
+            if let Some(mut port) = self.ports.remove(&number) {
+                poller.forget(&mut port.socket);
+            }
+        }
+    }
+
+    fn find(&self, transport: Transport, host: SocketAddr) -> Option<u32> {
+        let mut ports = self.ports.iter();
+        let found = ports.find(|(_, port)| port.transport == transport && port.host == host);
+        found.map(|(number, _)| *number)
+    }
+
+    fn end_flows_of(&mut self, number: u32, poller: &mut Poller) {
         let streams = self.streams.iter().filter(|(_, s)| s.port == number);
         for flow in streams.map(|(flow, _)| *flow).collect::<Vec<_>>() {
             self.end_stream(flow, true, poller);
@@ -166,9 +190,6 @@ impl Proxy {
         let talks = self.talks.iter().filter(|(_, t)| t.port == number);
         for flow in talks.map(|(flow, _)| *flow).collect::<Vec<_>>() {
             self.end_talk(flow, poller);
-        }
-        if let Some(mut port) = self.ports.remove(&number) {
-            poller.forget(&mut port.socket);
         }
     }
 

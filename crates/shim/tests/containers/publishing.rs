@@ -24,6 +24,10 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ),
     ("an_unpublished_port_is_free_again", unpublished),
     (
+        "a_redirected_port_leads_elsewhere_and_stays_bound",
+        redirected,
+    ),
+    (
         "programs_have_the_limit_of_descriptors_that_they_would_have",
         limits,
     ),
@@ -318,6 +322,26 @@ fn unpublished(kit: &Kit) {
     await_that("the port closed", || TcpStream::connect(gone).is_err());
     let _client = dial(stays);
     service.accept().expect("a connection");
+    end(container);
+}
+
+fn redirected(kit: &Kit) {
+    let container = kit.run("sleep 100");
+    let ((before, target), (after, elsewhere)) = (listener(), listener());
+    let port = publish(&container, target);
+    let mut old = dial(port);
+    let _served = before.accept().expect("a connection");
+    container.send(&Request::Redirect {
+        transport: Transport::Tcp,
+        host: port,
+        target: elsewhere,
+    });
+    assert!(!matches!(old.read(&mut [0]), Ok(n) if n > 0));
+    TcpListener::bind(port).expect_err("nobody can have it meanwhile");
+    let mut new = dial(port);
+    let (mut served, _) = after.accept().expect("a connection");
+    served.write_all(b"new").expect("write");
+    new.read_exact(&mut [0; 3]).expect("read");
     end(container);
 }
 

@@ -354,7 +354,7 @@ impl Engine {
             );
             // dockerd leaves its bridges and rules for its next life.
             if !Self::is_peer() {
-                left.extend(survey::added(&self.before, &survey::of(host)));
+                left.extend(survey::left(&self.before, &survey::of(host)));
             }
         }
         left

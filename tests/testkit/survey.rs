@@ -18,6 +18,13 @@ pub fn of(host: &Host) -> Vec<String> {
     }
     for what in ["-4 route show table all", "-6 route show table all"] {
         for route in host.ip(what) {
+            // The kernel makes these itself, with an address or with forwarding.
+            if matches!(
+                text(&route["type"]),
+                "local" | "broadcast" | "anycast" | "multicast"
+            ) {
+                continue;
+            }
             let (to, link) = (text(&route["dst"]), text(&route["dev"]));
             lines.push(format!("route to {to} by {link}"));
         }
@@ -71,6 +78,21 @@ pub fn added(before: &[String], after: &[String]) -> Vec<String> {
     added
 }
 
+/// What an engine has left on a host: all that is new, but for what an administrator may have done meanwhile, which is
+/// addresses and routes of links that were there before, and rules that are not of an engine.
+#[must_use]
+pub fn left(before: &[String], after: &[String]) -> Vec<String> {
+    let is_old = |link: &str| before.contains(&format!("link {link}"));
+    let is_ours = |line: &String| match line.split_once(' ') {
+        Some(("address" | "route", rest)) => !rest.rsplit(' ').next().is_some_and(is_old),
+        Some(("rule", rule)) => ["estiva", "\"est", "\"br-"]
+            .iter()
+            .any(|own| rule.contains(own)),
+        _ => true,
+    };
+    added(before, after).into_iter().filter(is_ours).collect()
+}
+
 /// `0100007F:1F90` with its port in decimal.
 fn port(local: &str) -> String {
     let (address, port) = local.split_once(':').unwrap_or((local, "0"));
@@ -107,6 +129,24 @@ mod tests {
         let (before, after) = (lines(&["a", "b"]), lines(&["a", "c", "b", "c"]));
         assert_eq!(added(&before, &after), ["c", "c"]);
         assert_eq!(added(&after, &before), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_an_administrator_does_is_not_left_by_an_engine() {
+        let lines = |list: &[&str]| list.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
+        let before = lines(&["link eth0"]);
+        let after = lines(&[
+            "link eth0",
+            "link br-12",
+            "address 192.0.2.1 of eth0",
+            "address 192.0.2.2 of br-12",
+            "route to 10.0.0.0/8 by eth0",
+            "rule table inet filter {",
+            "rule table ip estiva {",
+            "rule iifname \"br-12\" accept",
+        ]);
+        let expected = [1, 3, 6, 7].map(|at: usize| after[at].clone());
+        assert_eq!(left(&before, &after), expected);
     }
 
     #[test]

@@ -123,9 +123,12 @@ fn two_engines_of_ours_share_a_host() {
     }
     let lan = testkit::lan();
     let first = lan.engine();
-    let second = lan.engine();
     let one = web(&first, "same", "-p 8080:80");
+    first.ok("network create net");
+    // Whatever is there now is the first one's; the second is judged by what comes on top.
+    let second = lan.engine();
     let two = web(&second, "same", "-p 8081:80");
+    second.ok("network create net");
     let _far = lan.world.serve("far", 7000);
     for (place, port) in [(&one.place, 8080), (&two.place, 8081)] {
         assert!(place.reaches(at(FAR, 7000)));
@@ -136,9 +139,6 @@ fn two_engines_of_ours_share_a_host() {
                 .client,
             lan.client.ip
         );
-    }
-    for engine in [&first, &second] {
-        engine.ok("network create net");
     }
     let subnet = |engine| super::support::subnets(engine, "net")[0].clone();
     assert_ne!(subnet(&first), subnet(&second));
@@ -152,7 +152,6 @@ fn two_engines_of_ours_share_a_host() {
         "{error}"
     );
     drop((one, two));
-    // The survey of the second one's end would see the first one's links go: in the order they came.
     drop(second);
     drop(first);
 }

@@ -11,17 +11,18 @@ use super::support::{at, web};
 fn shut_for(lan: &testkit::Lan, act: impl FnOnce()) -> Duration {
     act();
     let begun = Instant::now();
-    // A refusal by the host itself comes at once, and a lost packet would cost its sender a second: UDP, again and again.
-    let socket = lan
-        .client
-        .within(|| std::net::UdpSocket::bind("0.0.0.0:0"))
-        .expect("a socket");
-    socket.connect(at(lan.host.ip, 8080)).expect("a route");
-    socket
-        .set_read_timeout(Some(Duration::from_millis(30)))
-        .expect("a socket of ours");
+    // A lost packet costs its sender nothing here. Each time from another port: what went to the proxy while the rules
+    // were away stays there, for the kernel that is one flow.
     let mut buffer = [0; 256];
     loop {
+        let socket = lan
+            .client
+            .within(|| std::net::UdpSocket::bind("0.0.0.0:0"))
+            .expect("a socket");
+        socket.connect(at(lan.host.ip, 8080)).expect("a route");
+        socket
+            .set_read_timeout(Some(Duration::from_millis(30)))
+            .expect("a socket of ours");
         drop(socket.send(b"who?"));
         let seen = socket
             .recv(&mut buffer)

@@ -146,6 +146,8 @@ fn default_deny_by_iptables_of_either_kind() {
             testkit::skip(&format!("no {program} here"));
             continue;
         }
+        let answers = "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
+        assert_eq!(both(answers), [true, true]);
         assert_eq!(both("-P INPUT DROP"), [true, true]);
         let _one = web(&engine, "one", PORTS);
         is_closed(&lan);
@@ -186,9 +188,10 @@ fn the_switch_gives_dockers_behaviour() {
         return;
     };
     lan.host.nft(DENY);
-    let _one = web(&engine, "one", PORTS);
+    let one = web(&engine, "one", PORTS);
     is_open(&lan);
     is_open_to_the_host(&lan.host);
+    drop(one);
     drop(engine);
     let Some((lan, engine)) = ours(&["--published-ports=host-policy"]) else {
         return;

@@ -272,8 +272,9 @@ fn a_flow_of_packets_finds_the_next_container() {
         String::from_utf8_lossy(&buffer[..len]).starts_with(&format!("{name} "))
     };
     // Somebody keeps the first one's address, so that the second gets another.
-    let (_place, _server) = web(&engine, "first", PORTS).apart();
+    let first = web(&engine, "first", PORTS);
     testkit::eventually("the first answers", || answered_by("first"));
+    drop(first);
     engine.ok("rm -f first");
     assert!(!answered_by("first"));
     drop(idle(&engine, "--name keeper"));

@@ -11,6 +11,7 @@ mod bundle;
 mod floor;
 mod image;
 mod measure;
+mod network;
 mod peer;
 mod report;
 mod runtime;
@@ -41,6 +42,7 @@ const LINES: &[(&str, Measure)] = &[
     ("later", Measure::Engines(starts::later)),
     ("load", Measure::Engines(image::load)),
     ("logs", Measure::Engines(sizes::logs)),
+    ("network", Measure::Alone(network::network)),
     ("runtime", Measure::Alone(runtime::runtime)),
     ("build", Measure::Alone(build::build)),
 ];

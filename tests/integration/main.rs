@@ -7,5 +7,6 @@ mod daemon;
 mod image;
 mod isolation;
 mod limits;
+mod network;
 mod runtime;
 mod volume;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::place::Place;
 use crate::{cgroup, eventually, proc};
 
 /// A container of an engine.
@@ -55,6 +56,13 @@ impl<'e> Container<'e> {
         let pid = self.inspect()["State"]["Pid"].as_i64().unwrap_or(0);
         assert!(pid > 0, "container {} does not run", self.id);
         i32::try_from(pid).expect("a pid fits")
+    }
+
+    /// Where it is in the network: sockets and programs of the story's can be put beside its own.
+    #[track_caller]
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::of(self.pid())
     }
 
     /// A field of its process's status.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use serde_json::Value;
 
 use crate::command::{self, Output, Running, words};
 use crate::container::Container;
-use crate::{http, leftovers, ms, proc, rootfs};
+use crate::lan::Host;
+use crate::{http, leftovers, ms, proc, rootfs, survey};
 
 /// How an engine is started.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +21,8 @@ pub struct Options {
     pub bare: bool,
     /// More words for the daemon.
     pub daemon_args: Vec<String>,
+    /// The host of a [`Lan`](crate::Lan) on which the daemon runs; otherwise this machine.
+    pub host: Option<Arc<Host>>,
 }
 
 /// A running engine; everything of it goes when it is dropped, and a story that left something fails.
@@ -28,6 +32,8 @@ pub struct Engine {
     cgroup_parent: String,
     daemon: Option<Child>,
     options: Options,
+    /// The host's network before the first daemon, which must be so again after the last.
+    before: Vec<String>,
 }
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -51,6 +57,7 @@ impl Engine {
             cgroup_parent: format!("/{tag}"),
             daemon: None,
             options: options.clone(),
+            before: options.host.as_deref().map(survey::of).unwrap_or_default(),
         };
         engine.start_daemon();
         if !options.bare {
@@ -249,14 +256,17 @@ impl Engine {
     /// The command that starts a daemon for this folder, for stories about a second one.
     #[must_use]
     pub fn daemon_command(&self) -> Command {
-        let mut command = match Self::is_peer() {
-            true => Command::new("dockerd"),
-            false => {
-                let mut command = Command::new(binary());
-                command.arg("daemon");
-                command
-            }
+        let program = match Self::is_peer() {
+            true => PathBuf::from("dockerd"),
+            false => binary(),
         };
+        let mut command = match &self.options.host {
+            Some(host) => host.command(program),
+            None => Command::new(program),
+        };
+        if !Self::is_peer() {
+            command.arg("daemon");
+        }
         command
             .arg("--data-root")
             .arg(self.data_root())
@@ -267,7 +277,10 @@ impl Engine {
             .arg(self.root.join("pid"))
             .args(["--cgroup-parent", &self.cgroup_parent]);
         if Self::is_peer() {
-            command.args(["--bridge", "none", "--iptables=false", "--live-restore"]);
+            command.arg("--live-restore");
+            if self.options.host.is_none() {
+                command.args(["--bridge", "none", "--iptables=false"]);
+            }
         }
         command.args(&self.options.daemon_args);
         command
@@ -329,18 +342,39 @@ impl Engine {
         }
     }
 
+    /// What is still there of it, on this machine and in its host's network.
+    fn left(&self) -> Vec<String> {
+        let mut left = leftovers::list(&self.root, &self.cgroup_parent);
+        if let Some(host) = &self.options.host {
+            let mounts = host.mounts_below(&self.root);
+            left.extend(
+                mounts
+                    .iter()
+                    .map(|mount| format!("mount {}", mount.display())),
+            );
+            // dockerd leaves its bridges and rules for its next life.
+            if !Self::is_peer() {
+                left.extend(survey::left(&self.before, &survey::of(host)));
+            }
+        }
+        left
+    }
+
     fn close(&mut self) {
         if self.daemon.is_none() {
             self.start_daemon();
         }
         self.remove_all_containers();
+        if self.options.host.is_some() {
+            self.ok("network prune -f");
+        }
         self.stop_daemon();
         // Shims and the kernel's tear-down may outlive the daemon's last answer by a moment.
         let deadline = Instant::now() + Duration::from_secs(10);
-        let mut left = leftovers::list(&self.root, &self.cgroup_parent);
+        let mut left = self.left();
         while !left.is_empty() && Instant::now() < deadline {
             std::thread::sleep(ms(50));
-            left = leftovers::list(&self.root, &self.cgroup_parent);
+            left = self.left();
         }
         let log = self.daemon_log();
         leftovers::clean(&self.root, &self.cgroup_parent);
@@ -360,7 +394,13 @@ impl Drop for Engine {
     )]
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            return self.close();
+            let closed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
+            if let Err(panic) = closed {
+                self.kill_daemon();
+                leftovers::clean(&self.root, &self.cgroup_parent);
+                std::panic::resume_unwind(panic);
+            }
+            return;
         }
         eprintln!(
             "--- the daemon of {} says:\n{}",

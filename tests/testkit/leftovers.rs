@@ -1,13 +1,18 @@
 //! What an engine must not leave behind, and how a failed story is cleaned away.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use network::firewall::{Firewall, Instance, Policy};
+use network::link;
 use rustix::process::Signal;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{cgroup, proc};
 
-/// Processes, mounts and cgroups that still belong to the engine under `root`; empty when it left nothing.
+/// Processes, mounts, cgroups, links and tables of rules that still belong to the engine under `root`; empty when it left nothing.
 #[must_use]
 pub fn list(root: &Path, cgroup_parent: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -23,6 +28,9 @@ pub fn list(root: &Path, cgroup_parent: &str) -> Vec<String> {
             found.push(format!("cgroup {}", below.display()));
         }
     }
+    let net = Net::of(root);
+    found.extend(net.links_there().map(|name| format!("link {name}")));
+    found.extend(net.tables_there());
     found
 }
 
@@ -51,7 +59,69 @@ pub fn clean(root: &Path, cgroup_parent: &str) {
         }
         drop(std::fs::remove_dir(folder));
     }
+    Net::of(root).remove();
     drop(std::fs::remove_dir_all(root));
+}
+
+/// What an engine's networks are called on the host.
+struct Net {
+    table: String,
+    links: Vec<String>,
+}
+
+impl Net {
+    /// By the engine's data root, as the engine itself names them, and by the networks it has written down.
+    fn of(root: &Path) -> Self {
+        let data = root.join("data");
+        let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+        let tag: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
+        let mut links = vec![format!("est-{tag}"), format!("eso-{tag}")];
+        for entry in std::fs::read_dir(data.join("networks"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let record: Value = std::fs::read(entry.path())
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or_default();
+            let asked = record["options"]["com.docker.network.bridge.name"].as_str();
+            match (asked, record["id"].as_str()) {
+                (Some(name), _) => links.push(name.to_owned()),
+                (None, Some(id)) if id.len() >= 12 => links.push(format!("br-{}", &id[..12])),
+                _ => {}
+            }
+        }
+        let table = format!("estiva-{tag}");
+        Self { table, links }
+    }
+
+    fn links_there(&self) -> impl Iterator<Item = &String> {
+        let is_there = |name: &&String| Path::new("/sys/class/net").join(name).exists();
+        self.links.iter().filter(is_there)
+    }
+
+    fn tables_there(&self) -> Vec<String> {
+        let Ok(listed) = Command::new("nft").args(["list", "tables"]).output() else {
+            return Vec::new();
+        };
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let is_it = |line: &&str| line.ends_with(&format!(" {}", self.table));
+        text.lines().filter(is_it).map(str::to_owned).collect()
+    }
+
+    fn remove(&self) {
+        for name in self.links_there() {
+            drop(link::remove_link(name));
+        }
+        if self.tables_there().is_empty() {
+            return;
+        }
+        let table = self.table.clone();
+        if let Ok(firewall) = Firewall::open(Instance { table }, Policy::Open, None) {
+            drop(firewall.remove_all());
+        }
+    }
 }
 
 /// A frozen process takes even SIGKILL only when it thaws.

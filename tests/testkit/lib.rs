@@ -13,13 +13,18 @@ pub mod bundle;
 pub mod cgroup;
 pub mod command;
 pub mod container;
+pub mod dns;
+pub mod echo;
 pub mod engine;
 pub mod http;
 pub mod image;
+pub mod lan;
 pub mod leftovers;
+pub mod place;
 pub mod proc;
 pub mod pty;
 pub mod rootfs;
+pub mod survey;
 pub mod tar;
 
 use std::time::{Duration, Instant};
@@ -28,6 +33,8 @@ pub use bundle::Bundle;
 pub use command::{Output, Running, words};
 pub use container::Container;
 pub use engine::{Engine, Options};
+pub use lan::{Host, Lan};
+pub use place::Place;
 pub use pty::Pty;
 
 /// A running engine of its own with the image `busybox` in it.
@@ -37,6 +44,15 @@ pub use pty::Pty;
 #[must_use]
 pub fn engine() -> Engine {
     Engine::start(&Options::default())
+}
+
+/// A network of hosts of its own.
+///
+/// # Panics
+/// Without root, iproute2 or util-linux.
+#[must_use]
+pub fn lan() -> Lan {
+    Lan::new(&lan::Plan::default())
 }
 
 /// Milliseconds, for stories that read like sentences.

@@ -104,16 +104,7 @@ impl Engine {
         let shared = self.shared.clone();
         let flushed = crate::blocking::run("shut-down", move || {
             shared.flusher.flush();
-            let networks = &shared.networks;
-            let is_up = networks.registry.all().iter().any(|n| n.given().is_up);
-            let is_used = networks
-                .registry
-                .all()
-                .iter()
-                .any(|n| !n.members().is_empty());
-            if is_up && !is_used {
-                networks.ground.clear(&networks.registry);
-            }
+            shared.networks.leave_host();
             Ok(())
         });
         let _ = flushed.await;

@@ -43,6 +43,7 @@ fn a_full_disk_is_told_and_leaves_no_half_image() {
         let engine = Engine::start(&Options {
             bare: true,
             daemon_args: vec!["--data-root".into(), small.display().to_string()],
+            ..Default::default()
         });
         let big = testkit::tar::Archive::new()
             .file("fill", &vec![1; 40_000_000])

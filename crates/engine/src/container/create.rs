@@ -301,6 +301,7 @@ fn settle_networks(
         &mut new.host,
         &mut new.networking,
     )?;
+    new.host.links = links::settle(shared, &new.host.links)?;
     if new.host.network_mode == "host" && !new.host.port_bindings.is_empty() {
         warnings.push("Published ports are discarded when using host network mode".into());
     }
@@ -308,9 +309,9 @@ fn settle_networks(
     if let Some(target) = new.host.network_mode.strip_prefix("container:")
         && let Ok(handle) = shared.containers.require(target)
     {
-        new.config
-            .hostname
-            .clone_from(&handle.view().record.config.hostname);
+        let view = handle.view();
+        new.config.hostname.clone_from(&view.record.config.hostname);
+        new.host.network_mode = format!("container:{}", handle.id());
     }
     Ok(())
 }
@@ -367,7 +368,6 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
             host.isolation
         )));
     }
-    links::check(shared, &host.links)?;
     published::wishes(config, host)?;
     for extra in &host.extra_hosts {
         crate::network::files::split_extra(extra)?;

@@ -25,7 +25,7 @@ pub(crate) fn write(shared: &Shared, record: &Record, folder: &Path) -> Result<(
     } else {
         format!("{name}.{domain}")
     };
-    put(folder, "hostname", &format!("{full}\n"))?;
+    put(folder, "hostname", &format!("{name}\n"))?;
     put(folder, "hosts", &hosts(record, &full, &name)?)?;
     put(folder, "resolv.conf", &resolv_conf(record))
 }

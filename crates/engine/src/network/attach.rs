@@ -328,6 +328,7 @@ pub(super) fn reserve(
                 source,
             })?;
         for Bound { address, .. } in &reserved.bound {
+            networks.ground.warn_of_exposure(*address);
             let inside = self::target(&endpoint, address.is_ipv6(), target.port());
             live.published.push(Published {
                 protocol: reserved.protocol,

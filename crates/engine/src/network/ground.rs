@@ -9,9 +9,10 @@
 //! ```
 
 use std::fs::{self, File};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use network::firewall::{Admission, Firewall, Healer, Instance, Net, Policy};
@@ -31,6 +32,8 @@ use crate::options::{DefaultBridge, Options};
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
 /// Held by whichever daemon chooses a subnet, until the kernel shows it.
 const MACHINE_LOCK: &str = "/run/lock/estiva-network.lock";
+/// The option that names a network's bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// Namespaces kept ready.
 const READY_NAMESPACES: usize = 4;
 
@@ -43,6 +46,8 @@ pub(crate) struct Ground {
     mtu: Option<u32>,
     namespaces: namespace::Pool,
     rules: Mutex<Option<Rules>>,
+    /// It was said that published ports are open to everyone.
+    warned: AtomicBool,
 }
 
 /// The rules, and who keeps them as they should be.
@@ -100,6 +105,7 @@ impl Ground {
             mtu: options.network.mtu,
             namespaces: namespace::Pool::new(READY_NAMESPACES),
             rules: Mutex::new(None),
+            warned: AtomicBool::new(false),
         }
     }
 
@@ -110,7 +116,7 @@ impl Ground {
 
     /// The name of a network's bridge on the host.
     pub(crate) fn bridge_of(&self, record: &Record) -> String {
-        let asked = record.options.get("com.docker.network.bridge.name");
+        let asked = record.options.get(BRIDGE_NAME);
         match (record.name.as_str(), asked) {
             (BRIDGE, _) => match &self.bridge {
                 DefaultBridge::Named(name) => name.clone(),
@@ -221,9 +227,7 @@ impl Ground {
         if let Some(firewall) = self.opened() {
             firewall.remove_network(&record.id)?;
         }
-        if self.owns_bridge(&record) {
-            link::remove_bridge(&self.bridge_of(&record))?;
-        }
+        self.remove_own_bridge(&record)?;
         given.is_up = false;
         Ok(())
     }
@@ -263,12 +267,42 @@ impl Ground {
     }
 
     fn remove_bridge_of(&self, record: &Record) {
+        if let Err(error) = self.remove_own_bridge(record) {
+            tracing::warn!(
+                network = record.name,
+                error = fault::chain(&error),
+                "bridge stays"
+            );
+        }
+    }
+
+    /// Removes a network's bridge, if it is ours and there.
+    fn remove_own_bridge(&self, record: &Record) -> Result<()> {
         if record.driver != Driver::Bridge || !self.owns_bridge(record) {
-            return;
+            return Ok(());
         }
         let name = self.bridge_of(record);
-        if let Err(error) = link::remove_bridge(&name) {
-            tracing::warn!(bridge = name, error = fault::chain(&error), "bridge stays");
+        let is_named = record.is_user_defined() && record.options.contains_key(BRIDGE_NAME);
+        // A bridge that the user has named may be one of the user's; the other names are nobody's but ours, and such a
+        // bridge goes also when a crash came before its mark.
+        match is_named {
+            true => drop(link::remove_bridge(&name)?),
+            false => drop(link::remove_link(&name)?),
+        }
+        Ok(())
+    }
+
+    /// Says once that ports are published past the host's own rules, which is not what those who wrote them expect.
+    pub(crate) fn warn_of_exposure(&self, port: SocketAddr) {
+        if self.policy == Policy::Open
+            && !port.ip().is_loopback()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                %port,
+                "ports are published past the host's INPUT rules: whoever reaches this host reaches them \
+                 (--published-ports=host-policy makes them obey the rules)"
+            );
         }
     }
 

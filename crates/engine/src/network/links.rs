@@ -21,30 +21,32 @@ pub(crate) fn split(link: &str) -> (&str, &str) {
     (target, if alias.is_empty() { target } else { alias })
 }
 
-/// Refuses links to what is not there.
+/// The links as they are kept, `name:alias`, whatever the user called the other container.
 ///
 /// # Errors
-/// [`Error::Invalid`], in Docker's words; also for containers without a network of their own.
-pub(crate) fn check(shared: &Shared, links: &[String]) -> Result<()> {
-    for link in links {
+/// [`Error::Invalid`], in Docker's words: no such container, or one without a network of its own.
+pub(crate) fn settle(shared: &Shared, links: &[String]) -> Result<Vec<String>> {
+    let settle = |link: &String| {
         let (target, alias) = split(link);
         let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
         if target.is_empty() || alias.contains(bad) {
             return Err(Error::Invalid(format!("invalid link: {link:?}")));
         }
-        let view = shared.containers.require(target).map_err(|_| {
+        let handle = shared.containers.require(target).map_err(|_| {
             Error::Invalid(format!(
                 "could not get container for {target}: No such container: {target}"
             ))
         })?;
-        let mode = &view.view().record.host.network_mode;
+        let view = handle.view();
+        let mode = &view.record.host.network_mode;
         if mode == "host" || mode.starts_with("container:") {
             return Err(Error::Invalid(
                 "conflicting options: host type networking can't be used with links. This would result in undefined behavior".into(),
             ));
         }
-    }
-    Ok(())
+        Ok(format!("{}:{alias}", view.record.name))
+    };
+    links.iter().map(settle).collect()
 }
 
 /// One link whose other end runs.

@@ -81,6 +81,15 @@ impl Networks {
         })
     }
 
+    /// The daemon ends: without containers in our networks nothing of them stays on the host.
+    pub(crate) fn leave_host(&self) {
+        let all = self.registry.all();
+        let is_made = self.ground.opened().is_some() || all.iter().any(|n| n.given().is_up);
+        if is_made && all.iter().all(|network| network.members().is_empty()) {
+            self.ground.clear(&self.registry);
+        }
+    }
+
     /// What a running container has.
     pub(crate) fn live(&self, container: &str) -> Option<Arc<Live>> {
         self.held().get(container).map(|held| held.live.clone())

@@ -43,8 +43,6 @@ pub(crate) struct Command {
 /// Must be called before any other thread exists: containers are made by a copy of this process.
 #[must_use]
 pub fn main(argv: Vec<OsString>) -> ExitCode {
-    // What the start of a large program has made resident is not needed any more.
-    sys::memory::forget_code();
     let mut globals = Globals::default();
     match dispatch(argv, &mut globals) {
         Ok(code) => ExitCode::from(code),

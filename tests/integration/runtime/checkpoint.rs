@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::{Bundle, command, eventually, proc};
+use testkit::{Bundle, eventually, proc};
 
 /// Why criu cannot work here, if it cannot.
 fn missing() -> Option<&'static str> {
@@ -16,14 +16,20 @@ fn missing() -> Option<&'static str> {
     }
 }
 
+/// Which network namespace a container has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Own,
+    Joined,
+}
+
 /// A container that counts, in a variable of its shell and in a file.
-fn counting() -> Bundle {
+fn counting(network: Network) -> Bundle {
     let mut bundle = Bundle::sh("i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.2; done");
     bundle.set("/root/readonly", json!(false));
     let namespaces = bundle.spec["linux"]["namespaces"].as_array_mut();
     for namespace in namespaces.expect("a list") {
-        // criu's lists of a network namespace need tools that the machine may not have.
-        if namespace["type"] == "network" {
+        if network == Network::Joined && namespace["type"] == "network" {
             namespace["path"] = json!("/proc/1/ns/net");
         }
     }
@@ -56,18 +62,24 @@ fn a_container_goes_on_where_its_checkpoint_was_made() {
     if let Some(reason) = missing() {
         return testkit::skip(reason);
     }
-    let bundle = counting();
+    // What is in a network namespace criu reads with tools that the machine may not have.
+    goes_on(Network::Own, "--empty-ns network");
+    goes_on(Network::Joined, "");
+}
+
+fn goes_on(network: Network, option: &str) {
+    let bundle = counting(network);
     bundle.start();
     let first = bundle.pid();
     eventually("it counts", || count(&bundle) > 5);
-    bundle.ok("checkpoint --image-path images ID");
+    bundle.ok(&format!("checkpoint {option} --image-path images ID"));
     assert!(!proc::is_alive(first));
     assert!(bundle.leftovers().is_empty(), "{:?}", bundle.leftovers());
     let stopped_at = count(&bundle);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(count(&bundle), stopped_at);
 
-    let restored = bundle.detached("restore --detach --image-path images ID");
+    let restored = bundle.detached(&format!("restore --detach {option} --image-path images ID"));
     assert_eq!(restored, 0, "{}", bundle.text("err"));
     assert_eq!(bundle.state("status"), "running");
     eventually("it goes on counting", || count(&bundle) > stopped_at + 2);
@@ -75,6 +87,8 @@ fn a_container_goes_on_where_its_checkpoint_was_made() {
     let pid = bundle.pid();
     let namespaces = proc::status(pid, "NSpid");
     assert_eq!(namespaces.split_whitespace().last(), Some("1"));
+    let own = proc::namespace(pid, "net") != proc::namespace(1, "net");
+    assert_eq!(own, network == Network::Own);
     assert_eq!(proc::status(pid, "CapBnd"), "0000000020000420");
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
     assert!(groups.contains(&bundle.id), "{groups}");
@@ -91,7 +105,7 @@ fn a_container_may_go_on_and_memory_be_written_before() {
     if let Some(reason) = missing() {
         return testkit::skip(reason);
     }
-    let bundle = counting();
+    let bundle = counting(Network::Joined);
     bundle.start();
     let pid = bundle.pid();
     eventually("it counts", || count(&bundle) > 2);
@@ -112,7 +126,7 @@ fn a_restore_that_fails_says_why_and_leaves_nothing() {
     if let Some(reason) = missing() {
         return testkit::skip(reason);
     }
-    let bundle = counting();
+    let bundle = counting(Network::Joined);
     bundle.start();
     eventually("it counts", || count(&bundle) > 2);
     bundle.ok("checkpoint --image-path images ID");

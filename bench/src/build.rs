@@ -3,11 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::peer::Peers;
 use crate::report::Report;
 
 /// A fresh release build in a folder of its own.
-pub(crate) fn build(_: &mut Peers, report: &mut Report) {
+pub(crate) fn build(report: &mut Report) {
     report.title("a fresh release build");
     let target = std::env::temp_dir().join(format!("estiva-bench-build-{}", std::process::id()));
     let begun = Instant::now();

@@ -87,7 +87,9 @@ impl Peer {
     fn start(kind: Kind) -> Self {
         let tag = format!("estiva-bench-{}-{kind:?}", std::process::id()).to_lowercase();
         let root = std::env::temp_dir().join(&tag);
-        std::fs::create_dir_all(&root).expect("a folder of our own");
+        std::fs::create_dir_all(root.join("client")).expect("a folder of our own");
+        // podman refuses to run where the file is named and missing.
+        std::fs::write(root.join("client/config.json"), "{}").expect("a folder of our own");
         let mut peer = Self {
             kind,
             name: String::new(),
@@ -173,10 +175,8 @@ impl Peer {
             .args(words)
             .env("ESTIVA_HOST", self.host())
             .env("DOCKER_HOST", self.host())
+            .env("DOCKER_CONFIG", self.root.join("client"))
             .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1");
-        if self.kind != Kind::Podman {
-            command.env("DOCKER_CONFIG", self.root.join("client"));
-        }
         command
     }
 

@@ -77,9 +77,12 @@ impl Making {
     ) -> Result<Self, Error> {
         crate::record::check_id(id)?;
         let preserved = descriptors::prepare(given)?;
+        // What the start made resident is not needed any more; nor, further on, what has read the bundle.
+        sys::memory::forget_code();
         let pid_file = file_option(given, "pid-file")?;
         let socket = file_option(given, "console-socket")?;
         let bundle = Bundle::enter(given.text("bundle"))?;
+        sys::memory::forget_code();
         let mut spec = bundle.spec;
         let process = spec.process.as_mut().ok_or_else(|| Error::Spec {
             member: "process",

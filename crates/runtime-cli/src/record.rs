@@ -164,6 +164,8 @@ impl Container {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| Error::Json { path: file, source })?,
         };
+        // What the start and the reading have made resident is not needed any more.
+        sys::memory::forget_code();
         Ok(Self {
             record,
             path,

@@ -5,7 +5,7 @@
 //! be made on the way, we walk it ourselves, a descriptor for each folder, and `..` goes back along those descriptors.
 
 use std::collections::VecDeque;
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -55,14 +55,6 @@ impl Root {
             Err(Errno::NOENT) => Walk::new(&self.0, path)?.walk(want),
             Err(errno) => Err(errno),
         }
-    }
-
-    /// The folder that holds the last part of the path, made when missing, and that part.
-    pub(crate) fn make_parent(&self, path: &Path) -> Result<(OwnedFd, CString), Errno> {
-        let name = path.file_name().ok_or(Errno::INVAL)?;
-        let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        Ok((self.make(parent, Want::Folder)?, name))
     }
 }
 

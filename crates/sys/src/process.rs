@@ -157,6 +157,45 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// How a child ended, and what it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// As wait(2) encodes it.
+    status: i32,
+    /// The largest resident set of it and of the children that it waited for, in KiB.
+    pub peak_kib: u64,
+}
+
+impl Ended {
+    /// Whether it left with status 0.
+    #[must_use]
+    pub fn succeeded(self) -> bool {
+        self.status == 0
+    }
+}
+
+/// Waits for the end of a child. See wait4(2).
+///
+/// # Errors
+/// ECHILD: no child of ours.
+pub fn wait_with_usage(pid: i32) -> io::Result<Ended> {
+    let mut status = 0;
+    // SAFETY: rusage is plain integers, for which all zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both places live through the call.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        match check(libc::c_long::from(waited)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => {
+                other?;
+                let peak_kib = u64::try_from(usage.ru_maxrss).unwrap_or(0);
+                return Ok(Ended { status, peak_kib });
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +214,21 @@ mod tests {
         match fork().expect("fork") {
             Fork::Child => exit_now(7),
             Fork::Parent { pidfd, .. } => assert_eq!(status_of(&pidfd), Some(7)),
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_child_comes_with_its_peak_of_memory() {
+        match fork().expect("fork") {
+            Fork::Child => {
+                let much = std::hint::black_box(vec![1u8; 32 << 20]);
+                exit_now(i32::from(much[7] != 1));
+            }
+            Fork::Parent { pid, .. } => {
+                let ended = wait_with_usage(pid).expect("our child");
+                assert!(ended.succeeded());
+                assert!(ended.peak_kib > 32 << 10, "{ended:?}");
+            }
         }
     }
 

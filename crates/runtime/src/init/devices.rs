@@ -1,5 +1,8 @@
 //! `/dev`: nodes and links.
 
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::AtFlags;
@@ -37,30 +40,46 @@ pub(super) fn make_links(root: &Root) -> Step {
 
 /// Makes the nodes.
 pub(super) fn make(root: &Root, plan: &DevicePlan) -> Step {
+    // Nearly all of them are in one folder.
+    let mut last: Option<(&Path, OwnedFd)> = None;
     for node in &plan.nodes {
-        one(root, node)?;
+        let what = || format!("make device {}", node.path.display());
+        if let Some(host) = &node.bound {
+            let target = root.make(&node.path, Want::File).tried(what)?;
+            attach(host, target)?;
+            continue;
+        }
+        let (parent, name) = split(&node.path).tried(what)?;
+        let folder = match last.take() {
+            Some((known, folder)) if known == parent => folder,
+            _ => root.make(parent, Want::Folder).tried(what)?,
+        };
+        one(&folder, &name, node)?;
+        last = Some((parent, folder));
     }
     Ok(())
 }
 
-fn one(root: &Root, node: &Node) -> Step {
-    let what = || format!("make device {}", node.path.display());
-    if let Some(host) = &node.bound {
-        let target = root.make(&node.path, Want::File).tried(what)?;
-        return attach(host, target);
-    }
-    let (folder, name) = root.make_parent(&node.path).tried(what)?;
-    let mode = Mode::from_raw_mode(node.mode);
-    match mknodat(&folder, &name, node.kind, mode, node.device) {
-        Ok(()) => {}
-        // Without a tmpfs on /dev the image's own node would be used, whatever it is: only the very device will do.
-        Err(Errno::EXIST) => return replace(&folder, &name, node),
-        Err(errno) => return Err(errno).tried(what),
-    }
-    own(&folder, &name, node)
+/// The folder of a path, and its last part.
+fn split(path: &Path) -> Result<(&Path, CString), Errno> {
+    let name = path.file_name().ok_or(Errno::INVAL)?;
+    let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
+    Ok((path.parent().unwrap_or(Path::new("/")), name))
 }
 
-fn replace(folder: &std::os::fd::OwnedFd, name: &std::ffi::CStr, node: &Node) -> Step {
+fn one(folder: &OwnedFd, name: &CStr, node: &Node) -> Step {
+    let what = || format!("make device {}", node.path.display());
+    let mode = Mode::from_raw_mode(node.mode);
+    match mknodat(folder, name, node.kind, mode, node.device) {
+        Ok(()) => {}
+        // Without a tmpfs on /dev the image's own node would be used, whatever it is: only the very device will do.
+        Err(Errno::EXIST) => return replace(folder, name, node),
+        Err(errno) => return Err(errno).tried(what),
+    }
+    own(folder, name, node)
+}
+
+fn replace(folder: &OwnedFd, name: &CStr, node: &Node) -> Step {
     let what = || format!("replace device {}", node.path.display());
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).tried(what)?;
     let same = rustix::fs::FileType::from_raw_mode(stat.st_mode) == node.kind
@@ -79,7 +98,7 @@ fn replace(folder: &std::os::fd::OwnedFd, name: &std::ffi::CStr, node: &Node) ->
     own(folder, name, node)
 }
 
-fn own(folder: &std::os::fd::OwnedFd, name: &std::ffi::CStr, node: &Node) -> Step {
+fn own(folder: &OwnedFd, name: &CStr, node: &Node) -> Step {
     if node.owner == (Uid::ROOT, Gid::ROOT) {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The OCI runtime's command line, as engines drive it.
 
+mod checkpoint;
 mod confinement;
 mod devices;
 mod engines;

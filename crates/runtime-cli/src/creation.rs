@@ -157,6 +157,16 @@ impl Making {
         })
     }
 
+    /// The container's spec.
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Whether its cgroup is systemd's.
+    pub(crate) fn is_in_scope(&self) -> bool {
+        self.placeholder.is_some()
+    }
+
     /// Writes down what was made. Returns the terminal when it is for us to serve.
     pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
         // The container is in its scope now.

@@ -105,10 +105,13 @@ pub(crate) enum Error {
         "systemd cgroup flag passed, but systemd support for managing cgroups is not available"
     )]
     Systemd,
-    #[error(
-        "{command} is not built: it needs criu, which this version does not drive; the container is unchanged"
-    )]
-    Criu { command: &'static str },
+    #[error("criu is not installed: {action} needs it; nothing has changed")]
+    NoCriu { action: &'static str },
+    #[error("criu {action} failed: {reason}")]
+    Criu {
+        action: &'static str,
+        reason: String,
+    },
     #[error("write to standard output")]
     Output { source: io::Error },
     #[error("{what}: {source}")]

@@ -25,7 +25,10 @@ pub(crate) const FLAGS: &[Flag] = &[
         &["root", "r"],
         "folder that keeps the state of containers (default: /run/estiva-runtime)",
     ),
-    value(&["criu"], "ignored"),
+    value(
+        &["criu"],
+        "path of criu (default: it is looked for in PATH)",
+    ),
     switch(&["systemd-cgroup"], "let systemd manage cgroups"),
     value(&["rootless"], "ignored"),
     value(
@@ -42,6 +45,8 @@ pub(crate) struct Globals {
     pub(crate) root: PathBuf,
     /// Let systemd manage cgroups.
     pub(crate) systemd: bool,
+    /// criu, when it is not to be looked for.
+    pub(crate) criu: Option<PathBuf>,
     log: Option<PathBuf>,
     json: bool,
 }
@@ -64,6 +69,10 @@ impl Globals {
             root: std::path::absolute(&root).map_err(Error::file("find", &root))?,
             systemd: given.is_on("systemd-cgroup")
                 || given.text("cgroup-manager") == Some("systemd"),
+            criu: given
+                .text("criu")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
             log: given
                 .text("log")
                 .filter(|path| !path.is_empty())

@@ -8,6 +8,7 @@ mod bundle;
 mod commands;
 mod console;
 mod creation;
+mod criu;
 mod descriptors;
 mod error;
 mod foreground;

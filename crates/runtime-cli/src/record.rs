@@ -5,6 +5,7 @@
 //!   state.json              written before the container exists (pid 0), and again when it does
 //!   config.json             its spec, for execs; without the filter's rules
 //!   seccomp.bpf             its compiled filter, for execs
+//!   root                    the root, mounted for criu while a container is being restored
 //!   start                   the start gate's socket; gone once somebody has started the container
 //! ```
 //! `mkdir` of the folder claims the id. Files are written beside and renamed, so a reader sees one whole version. A
@@ -309,6 +310,23 @@ impl Container {
         }
     }
 
+    /// Where a restore has the root mounted for a while.
+    pub(crate) fn restore_root(&self) -> PathBuf {
+        self.path.join("root")
+    }
+
+    /// Takes away what a restore that was killed midway has left. As long as it is a mount, what is in it is not ours to
+    /// remove.
+    fn remove_restore_root(&self) -> Result<(), Error> {
+        use rustix::mount::{UnmountFlags, unmount};
+        let root = self.restore_root();
+        match unmount(&root, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            // It is no mount, or not there.
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::file("unmount", root)(errno.into())),
+        }
+    }
+
     /// Removes the folder, which frees the id.
     pub(crate) fn forget(&self) -> Result<(), Error> {
         for name in [GATE, CONFIG, FILTER, STATE] {
@@ -319,6 +337,7 @@ impl Container {
                 }
             }
         }
+        self.remove_restore_root()?;
         match fs::remove_dir(&self.path) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
                 fs::remove_dir_all(&self.path)

@@ -49,7 +49,7 @@ impl Drop for Pair {
 fn inside(bundle: &Bundle, what: &str) -> Value {
     let pid = bundle.pid();
     let mut enter = Command::new("nsenter");
-    enter.args(["-t", &pid.to_string(), "-n", "ip", "-j"]);
+    enter.args(["-t", &pid.to_string(), "-n", "/bin/ip", "-j"]);
     enter.args(testkit::words(what));
     serde_json::from_str(&command::run(&mut enter, b"").success()).expect("JSON")
 }

@@ -1,21 +1,108 @@
-//! `checkpoint`: not built.
+//! `checkpoint`: writes a running container into files, by criu.
 
 use crate::Command;
+use crate::criu::{self, Folders, Outside, SHARED_FLAGS};
 use crate::error::Error;
 use crate::globals::Globals;
-use crate::options::{Ends, Given};
+use crate::options::{Ends, Flag, Given, switch, value};
+use crate::record::{Container, Standing};
+use crate::removal;
+
+const FLAGS: [Flag; 15] = {
+    let [a, b, c, d, e, f, g] = SHARED_FLAGS;
+    [
+        a,
+        b,
+        c,
+        d,
+        e,
+        f,
+        g,
+        value(
+            &["parent-path"],
+            "images of an earlier pre-dump, relative to --image-path",
+        ),
+        switch(&["leave-running"], "let the container go on"),
+        switch(
+            &["pre-dump"],
+            "write the memory only, and let the container go on",
+        ),
+        value(&["empty-ns"], "network: leave the network namespace empty"),
+        switch(
+            &["auto-dedup"],
+            "punch out of earlier images what is written again",
+        ),
+        switch(&["link-remap"], "with files that have been removed"),
+        switch(
+            &["tcp-skip-in-flight"],
+            "without TCP connections that are being made",
+        ),
+        value(&["page-server"], "send the memory to ADDRESS:PORT"),
+    ]
+};
 
 pub(crate) const COMMAND: Command = Command {
     name: "checkpoint",
     arguments: "<container-id>",
-    about: "not built: it needs criu",
-    flags: &[],
-    ends: Ends::AtArgument,
+    about: "write a running container into files (needs criu)",
+    flags: &FLAGS,
+    ends: Ends::Never,
     run,
 };
 
-fn run(_: &Globals, _: &Given) -> Result<u8, Error> {
-    Err(Error::Criu {
-        command: "checkpoint",
-    })
+fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
+    let container = Container::open(&globals.root, crate::only_id("checkpoint", given)?)?;
+    let standing = container.standing();
+    if !matches!(standing, Standing::Running | Standing::Created) {
+        return Err(Error::Criu {
+            action: "dump",
+            reason: format!("the container is {standing}"),
+        });
+    }
+    if container.record.shared_root.is_some() {
+        return Err(Error::Criu {
+            action: "dump",
+            reason: "the container's mounts are those of others".to_owned(),
+        });
+    }
+    let folders = Folders::of(given)?;
+    let action = match given.is_on("pre-dump") {
+        true => "pre-dump",
+        false => "dump",
+    };
+    let record = &container.record;
+    let spec = container.spec()?;
+    let outside = Outside::of(record.pid, &spec, record.cgroup.clone())?;
+    let mut dump = criu::call(globals, given, action, &folders);
+    dump.args(["--tree", &record.pid.to_string()]);
+    dump.arg("--root").arg(&record.rootfs);
+    dump.args(outside.left_out(&spec)?);
+    for flag in ["link-remap", "leave-running"] {
+        if given.is_on(flag) {
+            dump.arg(format!("--{flag}"));
+        }
+    }
+    if given.is_on("tcp-skip-in-flight") {
+        dump.arg("--skip-in-flight");
+    }
+    if let Some(parent) = given.text("parent-path") {
+        dump.args(["--prev-images-dir", parent]);
+    }
+    if action == "pre-dump" || given.text("parent-path").is_some() {
+        dump.arg("--track-mem");
+    }
+    if let Some(server) = given.text("page-server") {
+        let (address, port) = server.rsplit_once(':').ok_or_else(|| Error::Value {
+            flag: "page-server".to_owned(),
+            value: server.to_owned(),
+        })?;
+        dump.args(["--page-server", "--address", address, "--port", port]);
+    }
+    outside.write(&folders)?;
+    criu::run(dump, action, &folders)?;
+    if action == "dump" && !given.is_on("leave-running") {
+        removal::kill(&container)?;
+        removal::remove(globals, &container)?;
+    }
+    Ok(0)
 }

@@ -46,7 +46,7 @@ pub(crate) fn joined(shared: &Shared, host: &HostConfig) -> Result<Joined> {
         view.record.state.pid().map(Some).ok_or_else(refused)
     };
     Ok(Joined {
-        network: pid_of("network namespace", &host.network_mode)?,
+        network: pid_of("network", &host.network_mode)?,
         pid: pid_of("PID namespace", &host.pid_mode)?,
         ipc: pid_of("IPC namespace", &host.ipc_mode)?,
     })

@@ -32,6 +32,8 @@ use crate::options::{DefaultBridge, Options};
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
 /// Held by whichever daemon chooses a subnet, until the kernel shows it.
 const MACHINE_LOCK: &str = "/run/lock/estiva-network.lock";
+/// The option that names a network's bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// Namespaces kept ready.
 const READY_NAMESPACES: usize = 4;
 
@@ -114,7 +116,7 @@ impl Ground {
 
     /// The name of a network's bridge on the host.
     pub(crate) fn bridge_of(&self, record: &Record) -> String {
-        let asked = record.options.get("com.docker.network.bridge.name");
+        let asked = record.options.get(BRIDGE_NAME);
         match (record.name.as_str(), asked) {
             (BRIDGE, _) => match &self.bridge {
                 DefaultBridge::Named(name) => name.clone(),
@@ -225,9 +227,7 @@ impl Ground {
         if let Some(firewall) = self.opened() {
             firewall.remove_network(&record.id)?;
         }
-        if self.owns_bridge(&record) {
-            link::remove_bridge(&self.bridge_of(&record))?;
-        }
+        self.remove_own_bridge(&record)?;
         given.is_up = false;
         Ok(())
     }
@@ -267,13 +267,29 @@ impl Ground {
     }
 
     fn remove_bridge_of(&self, record: &Record) {
+        if let Err(error) = self.remove_own_bridge(record) {
+            tracing::warn!(
+                network = record.name,
+                error = fault::chain(&error),
+                "bridge stays"
+            );
+        }
+    }
+
+    /// Removes a network's bridge, if it is ours and there.
+    fn remove_own_bridge(&self, record: &Record) -> Result<()> {
         if record.driver != Driver::Bridge || !self.owns_bridge(record) {
-            return;
+            return Ok(());
         }
         let name = self.bridge_of(record);
-        if let Err(error) = link::remove_bridge(&name) {
-            tracing::warn!(bridge = name, error = fault::chain(&error), "bridge stays");
+        let is_named = record.is_user_defined() && record.options.contains_key(BRIDGE_NAME);
+        // A bridge that the user has named may be one of the user's; the other names are nobody's but ours, and such a
+        // bridge goes also when a crash came before its mark.
+        match is_named {
+            true => drop(link::remove_bridge(&name)?),
+            false => drop(link::remove_link(&name)?),
         }
+        Ok(())
     }
 
     /// Says once that ports are published past the host's own rules, which is not what those who wrote them expect.

@@ -222,7 +222,8 @@ mod tests {
         let record = json!({
             "version": 1, "id": docker["Id"], "name": "aa", "created_unix_nanos": 1_795_218_953_692_026_371_i64,
             "image_id": docker["Image"], "chain": null, "platform": "linux",
-            "config": docker["Config"], "host": docker["HostConfig"], "networking": {}, "mounts": [],
+            "config": docker["Config"], "host": docker["HostConfig"], "mounts": [],
+            "networking": {"EndpointsConfig": docker["NetworkSettings"]["Networks"]},
             "log_driver": "json-file", "log_options": {},
             "state": {"status": "running", "pid": 29546, "since": 1_795_218_953_936_110_786_i64, "stopping": false},
             "backoff": {"count": 0, "pause": {"secs": 0, "nanos": 0}},

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{Error, Result};
 pub use options::{Driver, Settings, validate};
 pub use reader::{Canceller, Query, Reader, Wait};
-pub use time::{format_rfc3339_nanos, parse_rfc3339, unix_nanos_now};
+pub use time::{format_rfc3339_nanos, format_rfc3339_nine_digits, parse_rfc3339, unix_nanos_now};
 pub use writer::Writer;
 
 /// The log of one container: what writer and readers must agree on.

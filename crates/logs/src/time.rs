@@ -16,6 +16,16 @@ pub fn unix_nanos_now() -> i64 {
 /// The instant as Go's `RFC3339Nano` prints it in UTC: trailing zeros of the fraction are left out.
 #[must_use]
 pub fn format_rfc3339_nanos(unix_nanos: i64) -> String {
+    format(unix_nanos, |fraction| fraction.trim_end_matches('0'))
+}
+
+/// The instant with all nine digits of its fraction, as `logs -t` prints it: lines stand below each other, and sort.
+#[must_use]
+pub fn format_rfc3339_nine_digits(unix_nanos: i64) -> String {
+    format(unix_nanos, |fraction| fraction)
+}
+
+fn format(unix_nanos: i64, shorten: impl FnOnce(&str) -> &str) -> String {
     let seconds = unix_nanos.div_euclid(1_000_000_000);
     let nanos = unix_nanos.rem_euclid(1_000_000_000);
     let (year, month, day) = civil_from_days(seconds.div_euclid(DAY_SECONDS));
@@ -26,9 +36,11 @@ pub fn format_rfc3339_nanos(unix_nanos: i64) -> String {
         of_day / 60 % 60,
         of_day % 60
     );
-    if nanos != 0 {
-        let fraction = format!(".{nanos:09}");
-        text.push_str(fraction.trim_end_matches('0'));
+    let fraction = format!("{nanos:09}");
+    let fraction = shorten(&fraction);
+    if !fraction.is_empty() {
+        text.push('.');
+        text.push_str(fraction);
     }
     text.push('Z');
     text
@@ -126,6 +138,17 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fraction_is_shortened_or_whole() {
+        let half = 1_500_000_000;
+        assert_eq!(format_rfc3339_nanos(half), "1970-01-01T00:00:01.5Z");
+        assert_eq!(format_rfc3339_nanos(0), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            format_rfc3339_nine_digits(half),
+            "1970-01-01T00:00:01.500000000Z"
+        );
+    }
 
     #[test]
     fn instants_print_as_go_prints_them() {

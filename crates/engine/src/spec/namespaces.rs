@@ -191,13 +191,17 @@ mod tests {
 
     #[test]
     fn a_container_with_a_network_of_its_own_gets_the_namespace_that_was_made_for_it() {
-        let made = Path::new("/proc/1/fd/9");
-        for (mode, expect) in [("bridge", Some(made)), ("mine", Some(made)), ("host", None)] {
+        let made = Made {
+            network: Some("/proc/1/fd/9".into()),
+            user: None,
+        };
+        let there = made.network.as_deref();
+        for (mode, expect) in [("bridge", there), ("mine", there), ("host", None)] {
             let host = HostConfig {
                 network_mode: mode.into(),
                 ..HostConfig::default()
             };
-            let list = all(&host, &Joined::default(), Some(made), true).expect("valid modes");
+            let list = all(&host, false, &Joined::default(), &made, true).expect("valid modes");
             let found = list.iter().find(|n| n.kind == NamespaceKind::Network);
             assert_eq!(found.and_then(|n| n.path.as_deref()), expect, "{mode}");
         }

@@ -19,7 +19,7 @@ pub(crate) struct Dress {
 pub(crate) fn append(out: &mut Vec<u8>, entry: &Entry, dress: Dress) {
     let mut prefix = String::new();
     if dress.timestamps {
-        prefix.push_str(&logs::format_rfc3339_nanos(entry.time_unix_nanos));
+        prefix.push_str(&logs::format_rfc3339_nine_digits(entry.time_unix_nanos));
         prefix.push(' ');
     }
     if dress.details {

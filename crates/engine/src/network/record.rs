@@ -1,7 +1,7 @@
 //! The durable part of a network: `DATA-ROOT/networks/<id>.json`.
 //!
 //! ```text
-//! networks/          0700
+//! networks/          0700; `bridge`, `host` and `none` are in no file
 //!   <id>.json        one record, written whole: temp, sync, rename
 //!   ula              the daemon's own prefix for IPv6, chosen once
 //! ```

@@ -148,13 +148,13 @@ fn default_deny_by_iptables_of_either_kind() {
         }
         let answers = "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
         assert_eq!(both(answers), [true, true]);
+        // As anyone who filters IPv6 must: neighbours are found by ICMPv6.
+        lan.host
+            .sh(&format!("{six} -A INPUT -p ipv6-icmp -j ACCEPT"));
         assert_eq!(both("-P INPUT DROP"), [true, true]);
         let _one = web(&engine, "one", PORTS);
         is_closed(&lan);
         is_open_to_the_host(&lan.host);
-        // As anyone who filters IPv6 must: neighbours are found by ICMPv6.
-        lan.host
-            .sh(&format!("{six} -A INPUT -p ipv6-icmp -j ACCEPT"));
         assert_eq!(both("-A INPUT -p tcp --dport 8080 -j ACCEPT"), [true, true]);
         assert_eq!(both("-A INPUT -p udp --dport 8080 -j ACCEPT"), [true, true]);
         is_open(&lan);

@@ -69,11 +69,19 @@ impl Registry {
             choice,
             making: Mutex::new(()),
         };
-        for record in record::read_all(folder)? {
-            registry.insert(record)?;
-        }
         for record in predefined {
             registry.insert(record)?;
+        }
+        for record in record::read_all(folder)? {
+            let name = record.name.clone();
+            // One that cannot be is no reason not to start.
+            if let Err(error) = registry.insert(record) {
+                tracing::error!(
+                    network = name,
+                    error = fault::chain(&error),
+                    "network cannot be taken up, left alone"
+                );
+            }
         }
         Ok(registry)
     }

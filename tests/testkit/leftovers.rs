@@ -28,9 +28,12 @@ pub fn list(root: &Path, cgroup_parent: &str) -> Vec<String> {
             found.push(format!("cgroup {}", below.display()));
         }
     }
-    let net = Net::of(root);
-    found.extend(net.links_there().map(|name| format!("link {name}")));
-    found.extend(net.tables_there());
+    // While something of the engine runs, its networks are in use.
+    if processes(root, cgroup_parent).is_empty() {
+        let net = Net::of(root);
+        found.extend(net.links_there().map(|name| format!("link {name}")));
+        found.extend(net.tables_there());
+    }
     found
 }
 
@@ -92,6 +95,8 @@ impl Net {
                 _ => {}
             }
         }
+        links.sort();
+        links.dedup();
         let table = format!("estiva-{tag}");
         Self { table, links }
     }

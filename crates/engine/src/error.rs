@@ -123,7 +123,7 @@ pub enum Error {
         /// The endpoint's id.
         endpoint: String,
         /// Why.
-        source: network::ports::Error,
+        source: Box<network::ports::Error>,
     },
     /// The kernel refused a link, an address or a route.
     #[error(transparent)]

@@ -325,7 +325,7 @@ pub(super) fn reserve(
             .map_err(|source| Error::Ports {
                 name: record.name.clone(),
                 endpoint: endpoint.endpoint_id.clone(),
-                source,
+                source: Box::new(source),
             })?;
         for Bound { address, .. } in &reserved.bound {
             networks.ground.warn_of_exposure(*address);

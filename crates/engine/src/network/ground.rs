@@ -405,7 +405,9 @@ impl Ground {
         ours.retain(|subnet| !record.pools.iter().any(|p| p.subnet == *subnet));
         let settled = super::ranges::settled(&record, &host, &ours, registry.choice())?;
         if settled != *record {
-            settled.write(registry.folder())?;
+            if settled.is_user_defined() {
+                settled.write(registry.folder())?;
+            }
             network.set_record(settled, given)?;
         }
         Ok(())

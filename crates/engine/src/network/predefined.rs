@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use network::subnet::Subnet;
 
+use super::ranges;
 use super::record::{Driver, Pool, Record, VERSION};
 use crate::options::{DefaultBridge, NetworkOptions};
 
@@ -21,10 +22,12 @@ pub fn id(name: &str) -> String {
     id
 }
 
-/// Their records, with what a former daemon has chosen for the bridge where this one was not told otherwise.
+/// Their records. Nothing of them is written down: the bridge's ranges are the daemon's options', those of the bridge that
+/// is there, or else chosen when it is made.
 pub(crate) fn records(
     options: &NetworkOptions,
     bridge_name: &str,
+    addresses: &[(IpAddr, u8)],
     has_ipv6: bool,
     now: i64,
 ) -> Vec<Record> {
@@ -39,22 +42,27 @@ pub(crate) fn records(
     bridge.ipv6 = options.ipv6.unwrap_or(has_ipv6);
     bridge.options = bridge_options(options, bridge_name);
     bridge.pools = asked_pools(options);
+    let found = found_pools(&bridge, addresses);
+    bridge.pools.extend(found);
     all.push(bridge);
     all
 }
 
-/// The record of the bridge as this daemon is told, with the ranges that a former one has chosen.
-pub(crate) fn renewed(mut fresh: Record, former: &Record) -> Record {
-    fresh.created_unix_nanos = former.created_unix_nanos;
-    for pool in &former.pools {
+/// The ranges of a bridge of ours that a former daemon has left for its containers: they have them still.
+fn found_pools(record: &Record, addresses: &[(IpAddr, u8)]) -> Vec<Pool> {
+    let is_free = |pool: &Pool| {
         let is_v4 = pool.subnet.is_ipv4();
-        let has_family = fresh.pools.iter().any(|p| p.subnet.is_ipv4() == is_v4);
-        // What was asked for then is not asked for now.
-        if !has_family && !pool.is_asked && (is_v4 || fresh.ipv6) {
-            fresh.pools.push(pool.clone());
-        }
-    }
-    fresh
+        let has_family = record.pools.iter().any(|p| p.subnet.is_ipv4() == is_v4);
+        !has_family && (is_v4 || record.ipv6)
+    };
+    let found = ranges::of_addresses(addresses).into_iter();
+    found
+        .filter(is_free)
+        .map(|pool| Pool {
+            is_asked: false,
+            ..pool
+        })
+        .collect()
 }
 
 fn plain(name: &str, driver: Driver, now: i64) -> Record {
@@ -124,7 +132,7 @@ mod tests {
     use super::*;
 
     fn bridge(options: &NetworkOptions) -> Option<Record> {
-        let all = records(options, "estiva0", true, 5);
+        let all = records(options, "estiva0", &[], true, 5);
         all.into_iter().find(|record| record.name == BRIDGE)
     }
 
@@ -143,23 +151,24 @@ mod tests {
     }
 
     #[test]
-    fn ranges_once_chosen_stay_and_ranges_once_asked_for_do_not() {
+    fn a_bridge_that_is_there_has_its_ranges_where_nothing_else_is_asked_for() {
+        let there = [("172.19.0.1", 16), ("fe80::1", 64), ("fd00:5::1", 64)];
+        let there = there.map(|(ip, n)| (ip.parse().expect("an address"), n));
+        let found = |options: &NetworkOptions| {
+            let all = records(options, "estiva0", &there, true, 5);
+            let bridge = all.into_iter().find(|r| r.name == BRIDGE).expect("there");
+            let show = |p: &Pool| (p.subnet.to_string(), p.is_asked);
+            bridge.pools.iter().map(show).collect::<Vec<_>>()
+        };
+        let own = |text: &str, is_asked| (text.to_owned(), is_asked);
         let mut options = NetworkOptions::default();
-        let mut former = bridge(&options).expect("there is one");
-        former.pools = vec![Pool {
-            subnet: "172.19.0.0/16".parse().expect("a subnet"),
-            range: None,
-            gateway: "172.19.0.1".parse().expect("an address"),
-            reserved: BTreeMap::new(),
-            is_asked: false,
-        }];
-        let fresh = || bridge(&NetworkOptions::default()).expect("there is one");
-        assert_eq!(renewed(fresh(), &former).pools, former.pools);
-        former.pools[0].is_asked = true;
-        assert!(renewed(fresh(), &former).pools.is_empty());
+        assert_eq!(
+            found(&options),
+            [own("172.19.0.0/16", false), own("fd00:5::/64", false)]
+        );
         options.bip = vec!["10.9.0.1/24".parse().expect("a subnet")];
-        let told = bridge(&options).expect("there is one");
-        assert_eq!(renewed(told.clone(), &former).pools, told.pools);
+        options.ipv6 = Some(false);
+        assert_eq!(found(&options), [own("10.9.0.0/24", true)]);
     }
 
     #[test]

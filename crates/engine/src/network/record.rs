@@ -1,7 +1,7 @@
 //! The durable part of a network: `DATA-ROOT/networks/<id>.json`.
 //!
 //! ```text
-//! networks/          0700
+//! networks/          0700; `bridge`, `host` and `none` are in no file
 //!   <id>.json        one record, written whole: temp, sync, rename
 //!   ula              the daemon's own prefix for IPv6, chosen once
 //! ```
@@ -242,7 +242,10 @@ pub(crate) mod tests {
         fs::write(folder.join("rubbish.json"), b"{").expect("written");
         fs::write(folder.join("torn.tmp"), b"{").expect("written");
         fs::write(folder.join("ula"), b"fd00::").expect("written");
-        assert_eq!(read_all(&folder).expect("readable"), [one.clone()]);
+        assert_eq!(
+            read_all(&folder).expect("readable"),
+            std::slice::from_ref(&one)
+        );
         assert!(!folder.join("torn.tmp").exists(), "a torn write is removed");
         remove(&folder, &one.id).expect("removed");
         remove(&folder, &one.id).expect("removing twice is no failure");

@@ -9,7 +9,6 @@ use network::dns::Zone;
 use network::ipam;
 use network::subnet::Subnet;
 
-use super::predefined;
 use super::ranges::Choice;
 use super::record::{self, Driver, Record};
 use crate::error::{Error, Result};
@@ -63,23 +62,26 @@ pub(crate) struct Lease {
 
 impl Registry {
     /// Reads the records of a data root and adds the networks that are always there.
-    pub(crate) fn open(folder: &Path, choice: Choice, mut predefined: Vec<Record>) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, choice: Choice, predefined: Vec<Record>) -> Result<Self> {
         let registry = Self {
             folder: folder.to_owned(),
             table: RwLock::default(),
             choice,
             making: Mutex::new(()),
         };
-        for record in record::read_all(folder)? {
-            match predefined.iter_mut().find(|p| p.name == record.name) {
-                Some(fresh) => *fresh = predefined::renewed(fresh.clone(), &record),
-                // What this daemon was told not to have (`--bridge none`) stays for the next one.
-                None if record.is_predefined() => {}
-                None => drop(registry.insert(record)?),
-            }
-        }
         for record in predefined {
             registry.insert(record)?;
+        }
+        for record in record::read_all(folder)? {
+            let name = record.name.clone();
+            // One that cannot be is no reason not to start.
+            if let Err(error) = registry.insert(record) {
+                tracing::error!(
+                    network = name,
+                    error = fault::chain(&error),
+                    "network cannot be taken up, left alone"
+                );
+            }
         }
         Ok(registry)
     }

@@ -68,6 +68,7 @@ impl Networks {
         let predefined = predefined::records(
             &options.network,
             ground.default_bridge(),
+            &link::addresses_of(ground.default_bridge())?,
             link::has_ipv6(),
             now,
         );

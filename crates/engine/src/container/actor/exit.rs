@@ -150,7 +150,11 @@ impl Actor {
                 by_user: false,
                 count: 0,
             },
-            State::Removing | State::Dead => return self.remove_by_itself().await,
+            State::Removing | State::Dead => {
+                // The removal that was under way ended with the daemon that did it: this is another one.
+                self.record.state = State::Dead;
+                return self.remove_by_itself().await;
+            }
             _ => LastRun::Never,
         };
         if self.record.host.auto_remove && last != LastRun::Never {

@@ -180,6 +180,8 @@ fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
             });
         }
     }
+    // Its bridge stands as long as it may be needed.
+    engine.stop_daemon();
     let left: Vec<String> = leftovers::list(engine.root(), engine.cgroup_parent())
         .into_iter()
         .filter(|line| !line.starts_with("process"))

@@ -181,7 +181,10 @@ fn the_rootfs_names_layers_topmost_first_and_an_empty_one_where_there_are_none()
     store.create_writable("box", Some("c2"), false).unwrap();
     store.create_writable("bare", None, true).unwrap();
     let at = |path: &str| dir.path().join("snapshots").join(path);
-    let oci::Rootfs::Overlay { lower, upper, work, .. } = store.rootfs("box").unwrap() else {
+    let oci::Rootfs::Overlay {
+        lower, upper, work, ..
+    } = store.rootfs("box").unwrap()
+    else {
         panic!("overlay");
     };
     assert_eq!(lower, [at("2/fs"), at("1/fs")]);

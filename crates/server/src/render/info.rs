@@ -81,7 +81,9 @@ pub(crate) fn info(
         driver_status: vec![["Mount API".into(), "fsopen".into()]],
         plugins: Plugins {
             volume: vec!["local".into()],
-            network: ["bridge", "host", "macvlan", "null"].map(String::from).into(),
+            network: ["bridge", "host", "macvlan", "null"]
+                .map(String::from)
+                .into(),
             authorization: Vec::new(),
             log: ["json-file", "local", "none"].map(str::to_owned).into(),
         },

@@ -44,11 +44,14 @@ fn making(all: &[Contestant], report: &mut Report) {
     against_docker(&rows, 10.0, promise, report);
 }
 
+/// What measures a flow, in gigabits per second.
+type Way = fn(&flow::Pair<'_>) -> f64;
+
 /// Bytes of one TCP connection between two containers, and through a published port from another host.
 fn throughput(all: &[Contestant], report: &mut Report) {
     const ROUNDS: usize = 5;
     let pairs: Vec<flow::Pair> = all.iter().map(flow::Pair::start).collect();
-    let ways: [(&str, fn(&flow::Pair<'_>) -> f64); 2] = [
+    let ways: [(&str, Way); 2] = [
         ("TCP from container to container", |pair| pair.between()),
         ("TCP from another host through a published port", |pair| {
             pair.published()

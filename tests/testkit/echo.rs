@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::place::Place;
 
-/// How long a client waits; what is dropped on the way shows as this.
-pub const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long a client waits for what should come.
+pub const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a client waits for what should not come. A wall shows as this, many times in a story.
+const DOUBT: Duration = Duration::from_millis(700);
 
 /// A server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +106,21 @@ impl Place {
         self.connect(to)?.say(text)
     }
 
+    fn ask_tcp_for(&self, time: Duration, to: SocketAddr, text: &str) -> io::Result<Answer> {
+        self.connect_for(time, to)?.say(text)
+    }
+
     /// Connects over TCP.
     ///
     /// # Errors
     /// When nobody answers in time, or somebody refuses.
     pub fn connect(&self, to: impl Into<SocketAddr>) -> io::Result<Conversation> {
-        let to = to.into();
-        let stream = self.within(|| TcpStream::connect_timeout(&to, PATIENCE))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        self.connect_for(PATIENCE, to.into())
+    }
+
+    fn connect_for(&self, time: Duration, to: SocketAddr) -> io::Result<Conversation> {
+        let stream = self.within(|| TcpStream::connect_timeout(&to, time))?;
+        stream.set_read_timeout(Some(time))?;
         stream.set_nodelay(true)?;
         Ok(Conversation {
             stream: BufReader::new(stream),
@@ -123,10 +132,13 @@ impl Place {
     /// # Errors
     /// When nobody answers in time, or somebody refuses.
     pub fn ask_udp(&self, to: impl Into<SocketAddr>, text: &str) -> io::Result<Answer> {
-        let to = to.into();
+        self.ask_udp_for(PATIENCE, to.into(), text)
+    }
+
+    fn ask_udp_for(&self, time: Duration, to: SocketAddr, text: &str) -> io::Result<Answer> {
         let socket = self.within(|| UdpSocket::bind(any_like(to)))?;
         socket.connect(to)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(time))?;
         socket.send(text.as_bytes())?;
         let mut buffer = vec![0; 65_536];
         let len = socket.recv(&mut buffer)?;
@@ -157,9 +169,9 @@ impl Place {
     pub fn reaches_somehow(&self, to: impl Into<SocketAddr>) -> bool {
         let to = to.into();
         std::thread::scope(|scope| {
-            let tcp = scope.spawn(|| self.who_tcp(to));
-            let udp = self.who_udp(to);
-            udp.is_some() || tcp.join().is_ok_and(|answer| answer.is_some())
+            let tcp = scope.spawn(|| self.ask_tcp_for(DOUBT, to, "who?"));
+            let udp = self.ask_udp_for(DOUBT, to, "who?");
+            udp.is_ok() || tcp.join().is_ok_and(|answer| answer.is_ok())
         })
     }
 }

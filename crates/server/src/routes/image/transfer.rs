@@ -111,7 +111,8 @@ pub(super) async fn save(call: Call, names: Vec<String>) -> Result {
         Some("oci") => SaveFormat::OciArchive,
         Some(other) => return Err(Problem::invalid(format!("unknown save format {other:?}"))),
     };
-    let chunks = call.engine.save(names, format)?;
+    let platform = super::platform(&call, 48)?;
+    let chunks = call.engine.save(names, platform, format)?;
     Ok(Reply::stream("application/x-tar", chunks, call.gone()))
 }
 

@@ -82,7 +82,10 @@ impl Store {
 
     fn kind(&self, image: &Image, variant: &Variant) -> ManifestKind {
         let notes = &variant.descriptor.annotations;
-        if notes.get(KIND).is_some_and(|kind| kind == "attestation-manifest") {
+        if notes
+            .get(KIND)
+            .is_some_and(|kind| kind == "attestation-manifest")
+        {
             let about = notes.get(ABOUT).cloned().unwrap_or_default();
             return ManifestKind::Attestation { about };
         }

@@ -48,7 +48,12 @@ pub(super) fn draw(list: &Json) -> String {
         push(&mut text, "", &family.image, width);
         for (at, platform) in family.platforms.iter().enumerate() {
             let is_last = at + 1 == family.platforms.len();
-            push(&mut text, if is_last { "└─ " } else { "├─ " }, platform, width);
+            push(
+                &mut text,
+                if is_last { "└─ " } else { "├─ " },
+                platform,
+                width,
+            );
         }
         if is_spaced {
             text.push('\n');
@@ -86,7 +91,10 @@ fn family(image: &Json) -> Family {
         .filter(|manifest| json::text(manifest, "Kind") == "image")
         .collect();
     let platforms: Vec<Line> = images.iter().map(|manifest| platform(manifest)).collect();
-    let content: i64 = images.iter().map(|manifest| size(manifest, "Content")).sum();
+    let content: i64 = images
+        .iter()
+        .map(|manifest| size(manifest, "Content"))
+        .sum();
     let mut names: Vec<String> = json::list(image, "RepoTags")
         .iter()
         .filter_map(Json::as_str)
@@ -128,7 +136,9 @@ fn platform(manifest: &Json) -> Line {
 }
 
 fn size(manifest: &Json, key: &str) -> i64 {
-    manifest.get("Size").map_or(0, |sizes| json::int(sizes, key))
+    manifest
+        .get("Size")
+        .map_or(0, |sizes| json::int(sizes, key))
 }
 
 fn bytes(count: i64) -> String {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
 
 use crate::error::file as at;
-use crate::files::{Generation, Identity, current_path, generations, identity_at};
+use crate::files::{Generation, Identity, current_path, generations, identity_at, number_of};
 use crate::{Driver, Entry, Error, Result, Stream, Target, validate};
 
 use source::Source;
@@ -56,7 +56,7 @@ impl Default for Query {
 ///
 /// Without `follow` it ends where the log ended when it was opened. With `follow`, [`Reader::read`] answering false means
 /// "nothing more now": [`Reader::wait`] blocks until there may be more, across rotations. A line is given once, and only
-/// when it is whole. What a reader can lose is what rotation deleted before it came there.
+/// when it is whole. What a reader can lose is what rotation deleted before it came there; it says so.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -68,6 +68,8 @@ pub struct Reader {
     passed: bool,
     /// Something after `until` was seen.
     over: bool,
+    /// Files that were deleted before they were read, not told yet.
+    lost: u64,
     watch: Option<Watch>,
 }
 
@@ -94,6 +96,7 @@ impl Reader {
             source: None,
             passed: false,
             over: false,
+            lost: 0,
             watch,
         };
         reader.seek()?;
@@ -103,7 +106,7 @@ impl Reader {
     /// Reads the next line into `entry`, whose memory is used again; false when there is none (now, if following).
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::Overtaken`], once for each hole in the log; reading goes on behind it. [`Error::File`].
     pub fn read(&mut self, entry: &mut Entry) -> Result<bool> {
         while !self.over && self.read_any(entry)? {
             if self
@@ -239,6 +242,10 @@ impl Reader {
     /// Any next line, unfiltered.
     fn read_any(&mut self, entry: &mut Entry) -> Result<bool> {
         loop {
+            if self.lost > 0 {
+                let files = std::mem::take(&mut self.lost);
+                return Err(Error::Overtaken { files });
+            }
             if let Some(source) = &mut self.source
                 && source.read(entry).map_err(at("read", &self.path))?
             {
@@ -260,7 +267,7 @@ impl Reader {
     fn open_next(&mut self) -> Result<bool> {
         while let Some(generation) = self.older.pop_front() {
             if let Some(source) = self.open_generation(&generation)? {
-                self.source = Some(source);
+                self.go_on_with(source);
                 return Ok(true);
             }
         }
@@ -312,12 +319,21 @@ impl Reader {
                 // Had the names moved meanwhile, this would not be the same list; its head alone could be, because a new
                 // file may get the inode of one that was just deleted.
                 if same_names(&generations(&self.path)?, &found) {
-                    self.source = Some(opened);
+                    self.go_on_with(opened);
                     return Ok(true);
                 }
             }
         }
         Ok(false)
+    }
+
+    /// Turns to the next file, and counts those that should have stood between.
+    fn go_on_with(&mut self, next: Source) {
+        let before = self.source.as_ref().and_then(|source| source.number);
+        if let (Some(before), Some(now)) = (before, next.number) {
+            self.lost += now.saturating_sub(before + 1);
+        }
+        self.source = Some(next);
     }
 
     /// Opens the file that the listing saw, or `None` when its name has moved on: it is then found under its next name.
@@ -339,12 +355,13 @@ impl Reader {
     }
 
     fn source_of(&self, file: File, generation: &Generation, limited: bool) -> Result<Source> {
+        let number = number_of(&file);
         let file = if generation.compressed {
             unpack(file, &generation.path)?
         } else {
             file
         };
-        Source::new(file, self.driver, generation.identity, limited)
+        Source::new(file, self.driver, generation.identity, number, limited)
             .map_err(at("stat", &generation.path))
     }
 }

@@ -97,7 +97,9 @@ impl TakeOver {
                 })
                 .await;
             }
-            Err(error) => tracing::debug!(%error, "the client left before its stream was taken over"),
+            Err(error) => {
+                tracing::debug!(%error, "the client left before its stream was taken over")
+            }
         }
     }
 }

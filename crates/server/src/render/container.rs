@@ -76,7 +76,11 @@ pub(crate) fn graph_driver(folders: Option<Folders>) -> GraphDriver {
             ("UpperDir", folders.upper.as_ref().map(text)),
             ("WorkDir", folders.work.as_ref().map(text)),
         ];
-        data.extend(named.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at?))));
+        data.extend(
+            named
+                .into_iter()
+                .filter_map(|(name, at)| Some((name.to_owned(), at?))),
+        );
     }
     GraphDriver {
         data,
@@ -295,7 +299,12 @@ mod tests {
     #[test]
     fn inspect_has_dockers_fields_and_kinds() {
         let docker: Value = serde_json::from_str(INSPECT).expect("dockerd's answer");
-        let ours = inspect(&view(&docker), None, Path::new("/var/lib/docker/data"), None);
+        let ours = inspect(
+            &view(&docker),
+            None,
+            Path::new("/var/lib/docker/data"),
+            None,
+        );
         let ours = serde_json::to_value(ours).expect("serialisable");
         let (missing, more) = differences(&docker, &ours);
         assert_eq!(

@@ -12,7 +12,9 @@
 pub(crate) mod attach;
 pub(crate) mod connect;
 mod endpoint;
+mod endpoint_options;
 pub(crate) mod files;
+mod forwarding;
 mod ground;
 mod hosts;
 pub(crate) mod links;
@@ -140,6 +142,8 @@ impl Engine {
                     removed.push(record.name.clone());
                 }
             }
+            let freed = [("reclaimed".to_owned(), "0".to_owned())];
+            shared.tell("network", "prune", "", freed.into());
             Ok(removed)
         })
         .await

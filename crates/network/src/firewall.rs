@@ -21,8 +21,12 @@
 //! once. The client's address stays. Under [`Policy::Open`] packets are translated as they arrive, as Docker does, and no
 //! input chain sees them.
 //!
-//! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook whose *policy* is
-//! to drop (Docker sets one) gets rules for our bridges at its end, where all of its own rules have been asked.
+//! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook that ends with a
+//! drop of everything (by its policy, as Docker sets one, or by a last rule) gets rules for our bridges there, where all of
+//! its own rules have been asked. Where that cannot be (`obstacles`, `legacy`) it is told.
+//!
+//! **Others' packets.** Containers need a host that forwards. One that did not before shall not become a road for others:
+//! where [`Firewall::guard`] says so, what is neither from nor to a bridge is dropped on its way through.
 //!
 //! `plan` says what the tables look like, `elements` what a network or an endpoint puts into their sets; both are pure.
 //! Adding an endpoint is one transaction of some set elements, whatever is there already.
@@ -33,6 +37,8 @@ mod error;
 mod flows;
 mod foreign;
 mod heal;
+mod legacy;
+mod obstacles;
 mod plan;
 mod resolver;
 mod tables;
@@ -56,6 +62,15 @@ pub use crate::ports::Protocol;
 pub struct Instance {
     /// Name of its tables: `estiva`, or `estiva-` and a tag.
     pub table: String,
+}
+
+/// Of which families the host is no road between links that are not ours: where forwarding is on for containers alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Guarded {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
 }
 
 /// Who may reach published ports.
@@ -133,6 +148,12 @@ impl Firewall {
         Ok(Self {
             tables: Arc::new(tables),
         })
+    }
+
+    /// Says whether the host may pass packets on that are no container's; counts from the next [`Firewall::rebuild`] on, or
+    /// for tables that are not there yet.
+    pub fn guard(&self, guarded: Guarded) {
+        self.tables.guard(guarded);
     }
 
     /// Puts networks and endpoints in place together, in one transaction: for a daemon that finds containers running.

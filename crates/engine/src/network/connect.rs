@@ -162,6 +162,7 @@ fn plug(
     let endpoint = live.endpoints[&join.name].clone();
     let wire = attach::wire(networks, &join.network, &endpoint)?;
     link::plug(namespace.as_fd(), &[wire], &[])?;
+    attach::set_switches(namespace.as_fd(), [join], live)?;
     link::set_gateways(namespace.as_fd(), &live.default_gateways())?;
     if !endpoint.host_name.is_empty() {
         let ports = match *is_carrier {

@@ -21,12 +21,13 @@ use network::namespace;
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
+use super::forwarding::Forwarding;
 use super::options::BridgeOptions;
 use super::predefined::BRIDGE;
 use super::record::{Driver, Record};
 use super::registry::{Given, Network, Registry};
 use crate::error::{Error, Result};
-use crate::options::{DefaultBridge, Options};
+use crate::options::{DefaultBridge, NetworkOptions, Options};
 
 /// Where the default data root is.
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
@@ -44,6 +45,9 @@ pub(crate) struct Ground {
     policy: Policy,
     bridge: DefaultBridge,
     mtu: Option<u32>,
+    forwarding: Forwarding,
+    /// What the daemon was told of the default bridge.
+    options: NetworkOptions,
     namespaces: namespace::Pool,
     rules: Mutex<Option<Rules>>,
     /// It was said that published ports are open to everyone.
@@ -103,6 +107,8 @@ impl Ground {
             },
             bridge: options.network.bridge.clone(),
             mtu: options.network.mtu,
+            forwarding: Forwarding::new(&options.network),
+            options: options.network.clone(),
             namespaces: namespace::Pool::new(READY_NAMESPACES),
             rules: Mutex::new(None),
             warned: AtomicBool::new(false),
@@ -254,6 +260,7 @@ impl Ground {
                 "the pair for published ports stays"
             );
         }
+        self.forwarding.switch_off();
     }
 
     /// Removes the bridges of networks that nobody is in: those in use are known by now.
@@ -312,7 +319,7 @@ impl Ground {
         if let Some(rules) = &*slot {
             return Ok(rules.firewall.clone());
         }
-        link::enable_forwarding(link::has_ipv6())?;
+        let guarded = self.forwarding.switch_on()?;
         let admission = match self.policy {
             Policy::Open => None,
             Policy::HostInput => {
@@ -326,6 +333,7 @@ impl Ground {
             }
         };
         let firewall = Firewall::open(self.instance(), self.policy, admission)?;
+        firewall.guard(guarded);
         let healer = firewall.watch().map_err(|error| {
             tracing::warn!(
                 error = fault::chain(&error),
@@ -418,7 +426,8 @@ impl Ground {
         let mut record = (*network.record()).clone();
         let name = self.bridge_of(&record);
         let addresses: Vec<(IpAddr, u8)> = link::addresses_of(&name)?;
-        let pools = super::ranges::of_addresses(&addresses);
+        let mut pools = super::ranges::of_addresses(&addresses);
+        super::predefined::narrow(&mut pools, &self.options);
         if pools.is_empty() {
             return Err(Error::Invalid(format!(
                 "the bridge {name} has no address: give it one, or leave out --bridge"

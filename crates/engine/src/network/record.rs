@@ -103,6 +103,24 @@ pub struct Pool {
     pub is_asked: bool,
 }
 
+/// The name under which an address of a pool is kept for the router that containers use in the network's own place.
+#[must_use]
+pub(super) fn router_key(is_v4: bool) -> &'static str {
+    match is_v4 {
+        true => "DefaultGatewayIPv4",
+        false => "DefaultGatewayIPv6",
+    }
+}
+
+impl Pool {
+    /// Where containers send what is for elsewhere: the network's own address, or that which is kept for a router.
+    #[must_use]
+    pub fn router(&self) -> IpAddr {
+        let kept = self.reserved.get(router_key(self.subnet.is_ipv4()));
+        kept.copied().unwrap_or(self.gateway)
+    }
+}
+
 impl Record {
     /// Whether it is one of those that are always there.
     #[must_use]

@@ -8,7 +8,7 @@ use netlink::nft::{
 };
 
 use crate::firewall::words::Phrase;
-use crate::firewall::{Admission, Policy};
+use crate::firewall::{Admission, Guarded, Policy};
 
 /// `NF_IP_PRI_RAW`: before connection tracking.
 const RAW: i32 = -300;
@@ -39,6 +39,8 @@ pub(super) struct Ground<'a> {
     pub(super) admission: Option<(&'a Admission, u32)>,
     /// Of which families bridged frames are shown to the tables of routed packets.
     pub(super) shown: Shown,
+    /// Of which families others' packets are not passed on.
+    pub(super) guarded: Guarded,
 }
 
 /// Whether br_netfilter has bridged frames pass the tables of their family too, as hosts with Docker or Kubernetes do.

@@ -1,5 +1,6 @@
 //! The tables in the kernel beside what they should be.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,9 @@ use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
 use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
+use crate::firewall::obstacles;
 use crate::firewall::plan::{self, Ground, Shown};
-use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port};
+use crate::firewall::{Admission, Endpoint, Guarded, Instance, Net, Policy, Port};
 
 /// There when the host has IPv6.
 const IPV6: &str = "/proc/self/net/if_inet6";
@@ -41,6 +43,9 @@ struct State {
     flows: Flows,
     /// Whether the tables are in the kernel, as far as we know.
     is_built: bool,
+    guarded: Guarded,
+    /// What stands in the way and was told; each once.
+    told: BTreeSet<String>,
 }
 
 impl Tables {
@@ -70,6 +75,11 @@ impl Tables {
             sets,
             state: Mutex::default(),
         })
+    }
+
+    /// From the next build on the host is no road between links that are not ours.
+    pub(super) fn guard(&self, guarded: Guarded) {
+        self.lock().guarded = guarded;
     }
 
     /// Whether a table is one of ours.
@@ -109,7 +119,7 @@ impl Tables {
         for (endpoint, ports) in endpoints {
             state.flows.lead(&endpoint.host_name, ports);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn add_network(&self, network: &Net) -> Result<(), Error> {
@@ -126,7 +136,7 @@ impl Tables {
             state.desired.put_network(&network.id, before_network);
             return Err(error);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn remove_network(&self, id: &str) -> Result<(), Error> {
@@ -141,7 +151,7 @@ impl Tables {
             state.desired.put_network(id, Some(network));
             return Err(error);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn add_endpoint(&self, endpoint: &Endpoint, ports: &[Port]) -> Result<(), Error> {
@@ -178,16 +188,16 @@ impl Tables {
             return Ok(());
         }
         self.build(&mut state)?;
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Looks after others' chains only.
     pub(super) fn look_after_others(&self) -> Result<(), Error> {
-        let state = self.lock();
+        let mut state = self.lock();
         if !state.is_built {
             return Ok(());
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Whether every table of ours is there with all chains and as many rules as planned.
@@ -202,7 +212,7 @@ impl Tables {
         };
         let admission = self.find_admission()?;
         for family in &self.families {
-            for (chain, count) in plan::rule_counts(&self.ground(admission), *family) {
+            for (chain, count) in plan::rule_counts(&self.ground(&state, admission), *family) {
                 let found = netlink::nft::rules(&self.socket, *family, &self.table, &chain);
                 if found.map_err(failed)?.len() != count {
                     return Ok(false);
@@ -228,7 +238,7 @@ impl Tables {
             })
             .collect();
         commit(&self.socket, &changes).map_err(|source| self.change_failed(source))?;
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Makes the difference in the kernel, or everything where the tables are not what we think.
@@ -252,7 +262,7 @@ impl Tables {
     /// All tables from nothing, in one transaction.
     fn build(&self, state: &mut State) -> Result<(), Error> {
         let admission = self.find_admission()?;
-        let ground = self.ground(admission);
+        let ground = self.ground(state, admission);
         let mut changes: Vec<Change> = self
             .families
             .iter()
@@ -267,16 +277,19 @@ impl Tables {
         Ok(())
     }
 
-    fn make_way(&self, state: &State) -> Result<(), Error> {
+    fn make_way(&self, state: &mut State) -> Result<(), Error> {
+        let bridges = state.desired.bridges();
         let way = Way {
             table: &self.table,
-            bridges: &state.desired.bridges(),
+            bridges: &bridges,
             out: self.admission.as_ref().map(|pair| pair.out.as_str()),
         };
-        make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })
+        let closed = make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })?;
+        obstacles::tell(&closed, &bridges, &mut state.told);
+        Ok(())
     }
 
-    fn ground(&self, device: Option<u32>) -> Ground<'_> {
+    fn ground(&self, state: &State, device: Option<u32>) -> Ground<'_> {
         Ground {
             table: &self.table,
             policy: self.policy,
@@ -285,6 +298,7 @@ impl Tables {
                 v4: is_on(SHOWS_IPV4),
                 v6: is_on(SHOWS_IPV6),
             },
+            guarded: state.guarded,
         }
     }
 

@@ -30,6 +30,16 @@ pub(super) fn to(interface: &str) -> Phrase {
     is_interface(Meta::OutInterface, interface)
 }
 
+/// Came in by an interface of this kind.
+pub(super) fn from_kind(kind: &str) -> Phrase {
+    is_interface(Meta::InKind, kind)
+}
+
+/// Goes out by an interface of this kind.
+pub(super) fn to_kind(kind: &str) -> Phrase {
+    is_interface(Meta::OutKind, kind)
+}
+
 fn is_interface(which: Meta, name: &str) -> Phrase {
     let mut bytes = Key::new().interface(name).bytes().to_vec();
     bytes.resize(16, 0);

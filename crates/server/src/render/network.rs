@@ -87,7 +87,9 @@ pub(crate) fn settings(view: &View) -> NetworkSettings {
         networks: endpoints(view),
         ..NetworkSettings::default()
     };
-    if let Some(live) = &view.network {
+    // Who shares another's network has none of its own to tell of.
+    let is_own = !view.record.host.network_mode.starts_with("container:");
+    if let Some(live) = view.network.as_ref().filter(|_| is_own) {
         settings.sandbox_id.clone_from(&live.sandbox_id);
         settings.ports = bindings(view, live);
         if let Some(pid) = view.record.state.pid() {

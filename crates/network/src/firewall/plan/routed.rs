@@ -9,10 +9,11 @@ use crate::firewall::plan::{
     BEFORE_FILTER, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
 };
 use crate::firewall::words::{
-    Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_none_of, from_one_of,
-    from_to_in, go_to, has, masquerade, not_from_link_local, not_to_host, not_to_loopback,
-    port_at_in, port_in, rule, source_destination_in, source_of, source_port_in, source_to_in,
-    state, to, to_host, to_none_of, to_one_of, translate_at_by, translate_by, translated,
+    Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_kind, from_none_of,
+    from_one_of, from_to_in, go_to, has, masquerade, not_from_link_local, not_to_host,
+    not_to_loopback, port_at_in, port_in, rule, source_destination_in, source_of, source_port_in,
+    source_to_in, state, to, to_host, to_kind, to_none_of, to_one_of, translate_at_by,
+    translate_by, translated,
 };
 
 /// Our bridges.
@@ -74,7 +75,7 @@ pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
         raw(family),
         prerouting(ground, family),
         output(family),
-        forward(ground),
+        forward(ground, family),
         postrouting(family),
         PlannedChain::filter("source", Hook::Input, BEFORE_FILTER, vec![lie()]),
         input(ground, family),
@@ -147,15 +148,14 @@ fn output(family: Family) -> PlannedChain {
 }
 
 /// What passes through the host.
-fn forward(ground: &Ground<'_>) -> PlannedChain {
+fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
     let mut rules = Vec::new();
     if let Some((pair, _)) = ground.admission {
         // Only the host itself sends into the pair.
         rules.push(rule([to(&pair.out), drop()]));
     }
+    rules.extend(of_others(ground, family));
     rules.extend([
-        // Not our business.
-        rule([from_none_of(BRIDGES), to_none_of(BRIDGES), accept()]),
         // Seen here only where bridged frames are shown to ip tables (br_netfilter).
         rule([from_to_in(TALKING), accept()]),
         // Before anything that accepts: no connection, however old, leaves an internal network.
@@ -168,6 +168,24 @@ fn forward(ground: &Ground<'_>) -> PlannedChain {
         drop(),
     ]);
     PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+}
+
+/// What is neither from nor to a bridge of ours: not our business, unless the host forwards for our sake alone. Bridges
+/// of others are other engines', which look after themselves.
+fn of_others(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
+    let guarded = match family {
+        Family::Ip6 => ground.guarded.v6,
+        _ => ground.guarded.v4,
+    };
+    let others = |more: Phrase| rule([from_none_of(BRIDGES), to_none_of(BRIDGES), more]);
+    match guarded {
+        false => vec![others(accept())],
+        true => vec![
+            others(rule([from_kind("bridge"), accept()])),
+            others(rule([to_kind("bridge"), accept()])),
+            others(drop()),
+        ],
+    }
 }
 
 /// From a bridge, under an address to which the host would send elsewhere. Looked for on input before translation is

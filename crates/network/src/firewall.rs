@@ -37,6 +37,7 @@ mod error;
 mod flows;
 mod foreign;
 mod heal;
+mod holes;
 mod legacy;
 mod obstacles;
 mod plan;
@@ -52,6 +53,7 @@ use crate::subnet::Subnet;
 
 pub use error::Error;
 pub use heal::Healer;
+pub use holes::Hole;
 pub use resolver::redirect as resolver_redirect;
 
 pub use crate::link::Admission;
@@ -191,6 +193,23 @@ impl Firewall {
     /// [`Error::PortTaken`], [`Error::Change`], [`Error::Rebuild`]; nothing has changed then.
     pub fn add_endpoint(&self, endpoint: &Endpoint, ports: &[Port]) -> Result<(), Error> {
         self.tables.add_endpoint(endpoint, ports)
+    }
+
+    /// What the container behind a wire may reach of others where containers do not talk, in the place of what it might
+    /// before. Ends with the endpoint.
+    ///
+    /// # Errors
+    /// [`Error::Change`] or [`Error::Rebuild`]; nothing has changed then.
+    pub fn open_holes(&self, host_name: &str, holes: Vec<Hole>) -> Result<(), Error> {
+        self.tables.open_holes(host_name, holes)
+    }
+
+    /// Closes all holes that begin or end at these addresses.
+    ///
+    /// # Errors
+    /// As [`Firewall::open_holes`].
+    pub fn close_holes(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        self.tables.close_holes(addresses)
     }
 
     /// Takes an endpoint and its ports away, by the host's end of its wire; nothing is done for one that is not there.

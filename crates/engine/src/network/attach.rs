@@ -513,6 +513,15 @@ pub(super) fn leave(networks: &Networks, container: &str, endpoint: &Endpoint) {
             "rules of an endpoint stay"
         );
     }
+    if let Some(firewall) = networks.ground.opened()
+        && let Err(error) = firewall.close_holes(&endpoint.ips())
+    {
+        tracing::warn!(
+            container,
+            error = fault::chain(&error),
+            "links to a container that is gone stay open"
+        );
+    }
     if let Ok(network) = networks.registry.require(&endpoint.network_id) {
         network.zone.remove(container);
         let lease = Lease {

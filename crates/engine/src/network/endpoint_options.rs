@@ -46,7 +46,7 @@ impl EndpointOptions {
     /// Sets the switches of a link that is there.
     ///
     /// # Errors
-    /// [`Error::File`] with the switch; [`Error::Namespace`].
+    /// [`Error::Invalid`] for a switch that is none; [`Error::File`]; [`Error::Namespace`].
     pub(crate) fn apply(&self, namespace: BorrowedFd<'_>, link: &str) -> Result<()> {
         if self.switches.is_empty() {
             return Ok(());
@@ -54,7 +54,13 @@ impl EndpointOptions {
         namespace::within(namespace, || {
             for (switch, value) in &self.switches {
                 let path = path(switch, link);
-                fs::write(&path, value).map_err(|e| Error::file("set", path, e))?;
+                fs::write(&path, value).map_err(|e| match e.kind() {
+                    // As the words of this error say it, clients would take it for a missing program.
+                    std::io::ErrorKind::NotFound => {
+                        Error::Invalid(format!("unable to set {switch}: this kernel has none"))
+                    }
+                    _ => Error::file("set", path, e),
+                })?;
             }
             Ok(())
         })?

@@ -12,6 +12,7 @@ use super::attach;
 use super::endpoint::Live;
 use super::files;
 use super::ground::namespace_of;
+use super::links;
 use super::record::Driver;
 use super::registry::Lease;
 use super::state::Held;
@@ -73,6 +74,9 @@ pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     }
     networks.ground.remove_unused_bridges(&networks.registry);
     for (id, live) in &all {
+        if let Ok(handle) = shared.containers.require(id) {
+            links::open_holes(shared, &handle.view().record, live);
+        }
         if let Err(error) = resolver(shared, id, live, runtime) {
             tracing::error!(
                 container = id,

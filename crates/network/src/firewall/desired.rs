@@ -23,6 +23,8 @@ pub(super) enum Owner {
     Network(String),
     /// An endpoint, by the host's end of its wire.
     Endpoint(String),
+    /// The holes that an endpoint has in others' walls.
+    Holes(String),
 }
 
 /// There can be one element at a place.

@@ -1,6 +1,6 @@
 //! The tables in the kernel beside what they should be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
 use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
+use crate::firewall::holes::{Hole, of_hole};
 use crate::firewall::obstacles;
 use crate::firewall::plan::{self, Ground, Shown};
 use crate::firewall::{Admission, Endpoint, Guarded, Instance, Net, Policy, Port};
@@ -41,6 +42,8 @@ pub(super) struct Tables {
 struct State {
     desired: Desired,
     flows: Flows,
+    /// The holes of each endpoint that has some.
+    holes: HashMap<String, Vec<Hole>>,
     /// Whether the tables are in the kernel, as far as we know.
     is_built: bool,
     guarded: Guarded,
@@ -116,6 +119,7 @@ impl Tables {
         done?;
         // Flows of the endpoints found go on.
         state.flows = Flows::default();
+        state.holes.clear();
         for (endpoint, ports) in endpoints {
             state.flows.lead(&endpoint.host_name, ports);
         }
@@ -179,6 +183,47 @@ impl Tables {
         }
         let led = state.flows.lead(host_name, &[]);
         flows::forget(&self.socket, &led);
+        match state.holes.contains_key(host_name) {
+            true => self.set_holes(&mut state, host_name, Vec::new()),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn open_holes(&self, host_name: &str, holes: Vec<Hole>) -> Result<(), Error> {
+        let mut state = self.lock();
+        self.set_holes(&mut state, host_name, holes)
+    }
+
+    pub(super) fn close_holes(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        let mut state = self.lock();
+        let touched: Vec<(String, Vec<Hole>)> = state
+            .holes
+            .iter()
+            .filter(|(_, holes)| holes.iter().any(|hole| hole.touches(addresses)))
+            .map(|(name, holes)| (name.clone(), holes.clone()))
+            .collect();
+        for (name, mut holes) in touched {
+            holes.retain(|hole| !hole.touches(addresses));
+            self.set_holes(&mut state, &name, holes)?;
+        }
+        Ok(())
+    }
+
+    fn set_holes(&self, state: &mut State, name: &str, holes: Vec<Hole>) -> Result<(), Error> {
+        let owner = Owner::Holes(name.to_owned());
+        let elements = holes.iter().flat_map(of_hole).collect();
+        let (difference, before) = state
+            .desired
+            .want(&owner, elements)
+            .expect("holes lead nowhere, so none can be taken");
+        if let Err(error) = self.apply(state, &difference) {
+            put_back(&mut state.desired, owner, before);
+            return Err(error);
+        }
+        match holes.is_empty() {
+            true => drop(state.holes.remove(name)),
+            false => drop(state.holes.insert(name.to_owned(), holes)),
+        }
         Ok(())
     }
 
@@ -226,6 +271,7 @@ impl Tables {
         let mut state = self.lock();
         state.desired = Desired::default();
         state.flows = Flows::default();
+        state.holes.clear();
         state.is_built = false;
         let changes: Vec<Change> = self
             .families

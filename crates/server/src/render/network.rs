@@ -198,6 +198,7 @@ mod tests {
             mac: Mac([2, 0x42, 10, 0x4d, 0, 9]),
             ipv4: Some(([10, 77, 0, 9].into(), 24)),
             ipv6: None,
+            link_local: Vec::new(),
             gateway4: Some([10, 77, 0, 1].into()),
             gateway6: None,
             priority: 0,

@@ -2,6 +2,7 @@
 
 use netlink::nft::{Family, Hook, Payload, Set, Type};
 
+use crate::firewall::holes::{asks_through_hole, back_through_hole, through_hole};
 use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, PlannedChain, Shown, set};
 use crate::firewall::words::{
     Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned, network, rule,
@@ -12,6 +13,10 @@ use crate::firewall::words::{
 pub(in crate::firewall) const WIRES: &str = "wires";
 /// Those of them whose container may not talk to others on its bridge.
 pub(in crate::firewall) const QUIET: &str = "quiet";
+/// Holes between these: from, to, protocol and port.
+pub(in crate::firewall) const LINKED: &str = "linked";
+/// Addresses between which there is a hole, in both orders.
+pub(in crate::firewall) const LINKED_PAIRS: &str = "linked_pairs";
 /// IPv4 addresses that are someone's.
 pub(in crate::firewall) const ASSIGNED4: &str = "assigned4";
 /// Wires with the IPv4 addresses of their containers.
@@ -31,6 +36,16 @@ pub(in crate::firewall) fn sets(table: &str) -> Vec<Set> {
     vec![
         set(WIRES, &[Type::Interface]),
         set(QUIET, &[Type::Interface]),
+        set(
+            LINKED,
+            &[
+                Type::Ipv4Address,
+                Type::Ipv4Address,
+                Type::Protocol,
+                Type::Port,
+            ],
+        ),
+        set(LINKED_PAIRS, &[Type::Ipv4Address, Type::Ipv4Address]),
         set(ASSIGNED4, &[Type::Ipv4Address]),
         set(OWNERS4, &[Type::Interface, Type::Ipv4Address]),
         set(ASSIGNED6, &[Type::Ipv6Address]),
@@ -61,7 +76,14 @@ fn forward(shown: Shown) -> Vec<Phrase> {
         words.push(is_not(ETHER_TYPE, &IPV6));
     }
     words.push(drop());
-    vec![rule(words)]
+    let holed =
+        |kind: &[u8], hole| rule([from_one_of(QUIET), is(ETHER_TYPE, kind), hole, accept()]);
+    vec![
+        holed(&ARP, asks_through_hole(LINKED_PAIRS)),
+        holed(&IPV4, through_hole(Family::Ip, LINKED)),
+        holed(&IPV4, back_through_hole(Family::Ip, LINKED)),
+        rule(words),
+    ]
 }
 
 /// Bytes of the link's header.

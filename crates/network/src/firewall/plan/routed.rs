@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use netlink::nft::{Ct, Family, Hook, Set, Type};
 
 use crate::firewall::Policy;
+use crate::firewall::holes::through_hole;
 use crate::firewall::plan::{
     BEFORE_FILTER, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
 };
@@ -22,6 +23,8 @@ pub(in crate::firewall) const BRIDGES: &str = "bridges";
 pub(in crate::firewall) const INTERNAL: &str = "internal";
 /// Each bridge with itself, where its containers may talk to each other.
 pub(in crate::firewall) const TALKING: &str = "talking";
+/// Holes in the wall between containers: from, to, protocol and port.
+pub(in crate::firewall) const LINKED: &str = "linked";
 /// Subnets that go out under the host's address.
 pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
 /// Subnets with their bridge.
@@ -51,6 +54,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
     let port = [Type::Protocol, Type::Port];
     let port_at = [address, Type::Protocol, Type::Port];
     let target = [address, Type::Port];
+    let way = [address, address, Type::Protocol, Type::Port];
     let set = |name, key: &[Type], data: &[Type], is_interval| {
         set(family, table, name, key, data, is_interval)
     };
@@ -58,6 +62,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(BRIDGES, &[Type::Interface], &[], false),
         set(INTERNAL, &[Type::Interface], &[], false),
         set(TALKING, &[Type::Interface, Type::Interface], &[], false),
+        set(LINKED, &way, &[], false),
         set(MASQUERADED, &[address], &[], true),
         set(AT_HOME, &[address, Type::Interface], &[], true),
         set(HAIRPIN, &[address, address], &[], true),
@@ -164,6 +169,7 @@ fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
         lie(),
         rule([state(Ct::ESTABLISHED | Ct::RELATED), accept()]),
         rule([translated(), accept()]),
+        rule([through_hole(family, LINKED), accept()]),
         rule([from_one_of(BRIDGES), to_none_of(BRIDGES), accept()]),
         drop(),
     ]);

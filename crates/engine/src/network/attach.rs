@@ -93,7 +93,7 @@ fn build(
         networks
             .ground
             .bring_up(&networks.registry, &join.network)?;
-        let endpoint = lease(record, join, live)?;
+        let endpoint = lease(record, join, live).map_err(|e| with_holder(shared, join, e))?;
         live.endpoints.insert(join.name.clone(), endpoint);
     }
     without_links(networks, record, live);
@@ -195,6 +195,31 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
             false => Vec::new(),
         },
     })
+}
+
+/// Tells who has an address that was asked for.
+pub(super) fn with_holder(shared: &Shared, join: &Join, error: Error) -> Error {
+    let Error::Ipam(network::ipam::Error::InUse { address }) = &error else {
+        return error;
+    };
+    let of = join.network.record();
+    let has_it = |live: &Live| {
+        let mut here = live.endpoints.values();
+        here.any(|e| e.network_id == of.id && e.ips().contains(address))
+    };
+    let holder = shared
+        .networks
+        .all_live()
+        .into_iter()
+        .find(|(_, live)| has_it(live));
+    let holder = match holder {
+        Some((id, _)) => match shared.containers.require(&id) {
+            Ok(handle) => format!("container {}", handle.view().record.name),
+            Err(_) => return error,
+        },
+        None => format!("network {} itself", of.name),
+    };
+    Error::Denied(format!("{error}: {address} is of {holder}"))
 }
 
 /// The link of one endpoint.

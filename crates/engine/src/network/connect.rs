@@ -109,7 +109,8 @@ pub(crate) fn join(
             .cloned()
             .unwrap_or_default(),
     };
-    let endpoint = attach::lease(record, &join, &live)?;
+    let leased = attach::lease(record, &join, &live);
+    let endpoint = leased.map_err(|error| attach::with_holder(shared, &join, error))?;
     live.endpoints.insert(of.name.clone(), endpoint.clone());
     let mut is_carrier = false;
     let outcome = plug(

@@ -18,7 +18,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge};
+pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge, strip_bridge};
 pub use error::{Error, Step};
 pub use host::{enable_forwarding, has_ipv6, host_ranges, uplink_mtu};
 pub use netlink::route::link::{Link, MacvlanMode};

@@ -13,7 +13,7 @@ use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
 use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
-use crate::firewall::plan::{self, Ground, Shown};
+use crate::firewall::plan::{self, Ground, Kinds, Shown};
 use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port};
 
 /// There when the host has IPv6.
@@ -39,8 +39,9 @@ pub(super) struct Tables {
 struct State {
     desired: Desired,
     flows: Flows,
-    /// Whether the tables are in the kernel, as far as we know.
-    is_built: bool,
+    /// For what kinds of networks the tables in the kernel were made; none are there, as far as we know, where it is
+    /// `None`.
+    built: Option<Kinds>,
 }
 
 impl Tables {
@@ -93,7 +94,7 @@ impl Tables {
             want_network(&mut desired, network);
         }
         for (endpoint, ports) in endpoints {
-            let elements = of_endpoint(endpoint, is_quiet(&desired, endpoint), ports);
+            let elements = elements_of(&desired, endpoint, ports);
             desired
                 .want(&Owner::Endpoint(endpoint.host_name.clone()), elements)
                 .map_err(|Taken| taken(&desired, ports))?;
@@ -147,7 +148,7 @@ impl Tables {
     pub(super) fn add_endpoint(&self, endpoint: &Endpoint, ports: &[Port]) -> Result<(), Error> {
         let mut state = self.lock();
         let owner = Owner::Endpoint(endpoint.host_name.clone());
-        let elements = of_endpoint(endpoint, is_quiet(&state.desired, endpoint), ports);
+        let elements = elements_of(&state.desired, endpoint, ports);
         let wanted = state.desired.want(&owner, elements);
         let (difference, before) = wanted.map_err(|Taken| taken(&state.desired, ports))?;
         if let Err(error) = self.apply(&mut state, &difference) {
@@ -174,7 +175,7 @@ impl Tables {
 
     pub(super) fn rebuild(&self) -> Result<(), Error> {
         let mut state = self.lock();
-        if state.desired.is_empty() && !state.is_built {
+        if state.desired.is_empty() && state.built.is_none() {
             return Ok(());
         }
         self.build(&mut state)?;
@@ -184,7 +185,7 @@ impl Tables {
     /// Looks after others' chains only.
     pub(super) fn look_after_others(&self) -> Result<(), Error> {
         let state = self.lock();
-        if !state.is_built {
+        if state.built.is_none() {
             return Ok(());
         }
         self.make_way(&state)
@@ -193,16 +194,16 @@ impl Tables {
     /// Whether every table of ours is there with all chains and as many rules as planned.
     pub(super) fn is_whole(&self) -> Result<bool, Error> {
         let state = self.lock();
-        if !state.is_built {
+        let Some(kinds) = state.built else {
             return Ok(true);
-        }
+        };
         let failed = |source| Error::Rebuild {
             table: self.table.clone(),
             source,
         };
         let admission = self.find_admission()?;
         for family in &self.families {
-            for (chain, count) in plan::rule_counts(&self.ground(admission), *family) {
+            for (chain, count) in plan::rule_counts(&self.ground(admission, kinds), *family) {
                 let found = netlink::nft::rules(&self.socket, *family, &self.table, &chain);
                 if found.map_err(failed)?.len() != count {
                     return Ok(false);
@@ -216,7 +217,7 @@ impl Tables {
         let mut state = self.lock();
         state.desired = Desired::default();
         state.flows = Flows::default();
-        state.is_built = false;
+        state.built = None;
         let changes: Vec<Change> = self
             .families
             .iter()
@@ -233,12 +234,11 @@ impl Tables {
 
     /// Makes the difference in the kernel, or everything where the tables are not what we think.
     fn apply(&self, state: &mut State, difference: &Difference) -> Result<(), Error> {
-        if !state.is_built {
+        match state.built {
             // Nothing wanted and nothing there: leave it so.
-            return match state.desired.is_empty() {
-                true => Ok(()),
-                false => self.build(state),
-            };
+            None if state.desired.is_empty() => return Ok(()),
+            Some(kinds) if kinds.include(state.desired.kinds()) => {}
+            _ => return self.build(state),
         }
         let mut changes = self.elements(&difference.gone, Change::delete_elements);
         changes.extend(self.elements(&difference.new, Change::add_elements));
@@ -252,7 +252,8 @@ impl Tables {
     /// All tables from nothing, in one transaction.
     fn build(&self, state: &mut State) -> Result<(), Error> {
         let admission = self.find_admission()?;
-        let ground = self.ground(admission);
+        let kinds = state.desired.kinds();
+        let ground = self.ground(admission, kinds);
         let mut changes: Vec<Change> = self
             .families
             .iter()
@@ -263,7 +264,7 @@ impl Tables {
             table: self.table.clone(),
             source,
         })?;
-        state.is_built = true;
+        state.built = Some(kinds);
         Ok(())
     }
 
@@ -276,7 +277,7 @@ impl Tables {
         make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })
     }
 
-    fn ground(&self, device: Option<u32>) -> Ground<'_> {
+    fn ground(&self, device: Option<u32>, kinds: Kinds) -> Ground<'_> {
         Ground {
             table: &self.table,
             policy: self.policy,
@@ -285,6 +286,7 @@ impl Tables {
                 v4: is_on(SHOWS_IPV4),
                 v6: is_on(SHOWS_IPV6),
             },
+            kinds,
         }
     }
 
@@ -359,12 +361,8 @@ fn put_back(desired: &mut Desired, owner: Owner, elements: Vec<Placed>) {
         .expect("it was so a moment ago");
 }
 
-/// Whether it is on a bridge whose containers shall not talk.
-fn is_quiet(desired: &Desired, endpoint: &Endpoint) -> bool {
-    desired.networks().any(|network| {
-        let is_here = |address: &IpAddr| network.subnets.iter().any(|one| one.contains(*address));
-        !network.icc && endpoint.addresses.iter().any(is_here)
-    })
+fn elements_of(desired: &Desired, endpoint: &Endpoint, ports: &[Port]) -> Vec<Placed> {
+    of_endpoint(endpoint, desired.network_of(&endpoint.addresses), ports)
 }
 
 /// Names the first of the ports that leads elsewhere already.

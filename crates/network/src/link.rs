@@ -18,7 +18,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge};
+pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge, strip_bridge};
 pub use error::{Error, Step};
 pub use host::{
     Families, disable_forwarding, enable_forwarding, forwarding, has_bridges, has_ipv6,

@@ -95,14 +95,18 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
             endpoints(shared, &record, members)
         )));
     }
-    let removed = shared
-        .networks
-        .ground
-        .take_down(network)
-        .and_then(|()| record::remove(registry.folder(), &record.id));
-    if let Err(error) = removed {
-        network.reopen();
-        return Err(error);
+    let ground = &shared.networks.ground;
+    let stripped = ground.strip(network).and_then(|bridge| match bridge {
+        Some(bridge) => Ok(Some((bridge, record::bury(registry.folder(), &record.id)?))),
+        None => record::remove(registry.folder(), &record.id).map(|()| None),
+    });
+    match stripped {
+        Err(error) => {
+            network.reopen();
+            return Err(error);
+        }
+        Ok(Some((bridge, tombstone))) => ground.remove_soon(bridge, tombstone),
+        Ok(None) => {}
     }
     registry.forget(&record);
     tell(shared, "destroy", &record, []);

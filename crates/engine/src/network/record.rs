@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// What the record of a network is called whose bridge is still to go.
+const GONE: &str = "gone";
+
 /// The version of the record's shape; newer ones are refused.
 pub(crate) const VERSION: u32 = 1;
 
@@ -163,6 +166,32 @@ pub(crate) fn remove(folder: &Path, id: &str) -> Result<()> {
     }
 }
 
+/// A network is gone, and something of it on the host still to go; gives the file that says so.
+pub(crate) fn bury(folder: &Path, id: &str) -> Result<PathBuf> {
+    let (path, buried) = (file(folder, id), folder.join(format!("{id}.{GONE}")));
+    fs::rename(&path, &buried).map_err(|e| Error::file("rename", path, e))?;
+    Ok(buried)
+}
+
+/// Records of networks that are gone, with their files; one that cannot be read names nothing and is removed.
+pub(crate) fn buried(folder: &Path) -> Result<Vec<(PathBuf, Record)>> {
+    let entries = fs::read_dir(folder).map_err(|e| Error::file("read", folder, e))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_buried = |path: &PathBuf| path.extension().is_some_and(|e| e == GONE);
+    let record = |path: PathBuf| match read(&path) {
+        Ok(record) => Some((path, record)),
+        Err(error) => {
+            tracing::error!(
+                error = fault::chain(&error),
+                "a network that was removed left its bridge"
+            );
+            let _ = fs::remove_file(path);
+            None
+        }
+    };
+    Ok(paths.filter(is_buried).filter_map(record).collect())
+}
+
 /// Reads every record; one that cannot be read is told and left alone.
 pub(crate) fn read_all(folder: &Path) -> Result<Vec<Record>> {
     let mut found = Vec::new();
@@ -265,6 +294,16 @@ pub(crate) mod tests {
             std::slice::from_ref(&one)
         );
         assert!(!folder.join("torn.tmp").exists(), "a torn write is removed");
+        let buried_at = bury(&folder, &one.id).expect("renamed");
+        assert_eq!(read_all(&folder).expect("readable"), []);
+        fs::write(folder.join("torn.gone"), b"{").expect("written");
+        assert_eq!(
+            buried(&folder).expect("readable"),
+            [(buried_at.clone(), one.clone())]
+        );
+        assert!(!folder.join("torn.gone").exists(), "it names nothing");
+        fs::remove_file(buried_at).expect("it is there");
+        one.write(&folder).expect("written");
         remove(&folder, &one.id).expect("removed");
         remove(&folder, &one.id).expect("removing twice is no failure");
         assert_eq!(read_all(&folder).expect("readable"), []);

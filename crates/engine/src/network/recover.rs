@@ -60,6 +60,7 @@ pub(crate) fn take_up(shared: &Shared, record: &Record) {
 /// Makes rules and resolvers for all that was taken up, or removes what a former daemon has left when nobody needs it.
 pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     let networks = &shared.networks;
+    networks.ground.remove_buried(&networks.registry);
     let all = networks.all_live();
     let needs_rules = |live: &Live| live.endpoints.values().any(|e| !e.host_name.is_empty());
     if !all.iter().any(|(_, live)| needs_rules(live)) {

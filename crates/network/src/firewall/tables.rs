@@ -16,7 +16,7 @@ use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
 use crate::firewall::holes::{Hole, of_hole};
 use crate::firewall::obstacles;
-use crate::firewall::plan::{self, Ground, Shown};
+use crate::firewall::plan::{self, Ground, Kinds, Shown};
 use crate::firewall::{Admission, Endpoint, Guarded, Instance, Net, Policy, Port};
 
 /// There when the host has IPv6.
@@ -44,8 +44,9 @@ struct State {
     flows: Flows,
     /// The holes of each endpoint that has some.
     holes: HashMap<String, Vec<Hole>>,
-    /// Whether the tables are in the kernel, as far as we know.
-    is_built: bool,
+    /// For what kinds of networks the tables in the kernel were made; none are there, as far as we know, where it is
+    /// `None`.
+    built: Option<Kinds>,
     guarded: Guarded,
     /// What stands in the way and was told; each once.
     told: BTreeSet<String>,
@@ -106,7 +107,7 @@ impl Tables {
             want_network(&mut desired, network);
         }
         for (endpoint, ports) in endpoints {
-            let elements = of_endpoint(endpoint, is_quiet(&desired, endpoint), ports);
+            let elements = elements_of(&desired, endpoint, ports);
             desired
                 .want(&Owner::Endpoint(endpoint.host_name.clone()), elements)
                 .map_err(|Taken| taken(&desired, ports))?;
@@ -161,7 +162,7 @@ impl Tables {
     pub(super) fn add_endpoint(&self, endpoint: &Endpoint, ports: &[Port]) -> Result<(), Error> {
         let mut state = self.lock();
         let owner = Owner::Endpoint(endpoint.host_name.clone());
-        let elements = of_endpoint(endpoint, is_quiet(&state.desired, endpoint), ports);
+        let elements = elements_of(&state.desired, endpoint, ports);
         let wanted = state.desired.want(&owner, elements);
         let (difference, before) = wanted.map_err(|Taken| taken(&state.desired, ports))?;
         if let Err(error) = self.apply(&mut state, &difference) {
@@ -229,7 +230,7 @@ impl Tables {
 
     pub(super) fn rebuild(&self) -> Result<(), Error> {
         let mut state = self.lock();
-        if state.desired.is_empty() && !state.is_built {
+        if state.desired.is_empty() && state.built.is_none() {
             return Ok(());
         }
         self.build(&mut state)?;
@@ -239,7 +240,7 @@ impl Tables {
     /// Looks after others' chains only.
     pub(super) fn look_after_others(&self) -> Result<(), Error> {
         let mut state = self.lock();
-        if !state.is_built {
+        if state.built.is_none() {
             return Ok(());
         }
         self.make_way(&mut state)
@@ -248,16 +249,17 @@ impl Tables {
     /// Whether every table of ours is there with all chains and as many rules as planned.
     pub(super) fn is_whole(&self) -> Result<bool, Error> {
         let state = self.lock();
-        if !state.is_built {
+        let Some(kinds) = state.built else {
             return Ok(true);
-        }
+        };
         let failed = |source| Error::Rebuild {
             table: self.table.clone(),
             source,
         };
         let admission = self.find_admission()?;
         for family in &self.families {
-            for (chain, count) in plan::rule_counts(&self.ground(&state, admission), *family) {
+            for (chain, count) in plan::rule_counts(&self.ground(&state, admission, kinds), *family)
+            {
                 let found = netlink::nft::rules(&self.socket, *family, &self.table, &chain);
                 if found.map_err(failed)?.len() != count {
                     return Ok(false);
@@ -272,7 +274,7 @@ impl Tables {
         state.desired = Desired::default();
         state.flows = Flows::default();
         state.holes.clear();
-        state.is_built = false;
+        state.built = None;
         let changes: Vec<Change> = self
             .families
             .iter()
@@ -289,12 +291,11 @@ impl Tables {
 
     /// Makes the difference in the kernel, or everything where the tables are not what we think.
     fn apply(&self, state: &mut State, difference: &Difference) -> Result<(), Error> {
-        if !state.is_built {
+        match state.built {
             // Nothing wanted and nothing there: leave it so.
-            return match state.desired.is_empty() {
-                true => Ok(()),
-                false => self.build(state),
-            };
+            None if state.desired.is_empty() => return Ok(()),
+            Some(kinds) if kinds.include(state.desired.kinds()) => {}
+            _ => return self.build(state),
         }
         let mut changes = self.elements(&difference.gone, Change::delete_elements);
         changes.extend(self.elements(&difference.new, Change::add_elements));
@@ -308,7 +309,8 @@ impl Tables {
     /// All tables from nothing, in one transaction.
     fn build(&self, state: &mut State) -> Result<(), Error> {
         let admission = self.find_admission()?;
-        let ground = self.ground(state, admission);
+        let kinds = state.desired.kinds();
+        let ground = self.ground(state, admission, kinds);
         let mut changes: Vec<Change> = self
             .families
             .iter()
@@ -319,7 +321,7 @@ impl Tables {
             table: self.table.clone(),
             source,
         })?;
-        state.is_built = true;
+        state.built = Some(kinds);
         Ok(())
     }
 
@@ -335,7 +337,7 @@ impl Tables {
         Ok(())
     }
 
-    fn ground(&self, state: &State, device: Option<u32>) -> Ground<'_> {
+    fn ground(&self, state: &State, device: Option<u32>, kinds: Kinds) -> Ground<'_> {
         Ground {
             table: &self.table,
             policy: self.policy,
@@ -345,6 +347,7 @@ impl Tables {
                 v6: is_on(SHOWS_IPV6),
             },
             guarded: state.guarded,
+            kinds,
         }
     }
 
@@ -419,12 +422,8 @@ fn put_back(desired: &mut Desired, owner: Owner, elements: Vec<Placed>) {
         .expect("it was so a moment ago");
 }
 
-/// Whether it is on a bridge whose containers shall not talk.
-fn is_quiet(desired: &Desired, endpoint: &Endpoint) -> bool {
-    desired.networks().any(|network| {
-        let is_here = |address: &IpAddr| network.subnets.iter().any(|one| one.contains(*address));
-        !network.icc && endpoint.addresses.iter().any(is_here)
-    })
+fn elements_of(desired: &Desired, endpoint: &Endpoint, ports: &[Port]) -> Vec<Placed> {
+    of_endpoint(endpoint, desired.network_of(&endpoint.addresses), ports)
 }
 
 /// Names the first of the ports that leads elsewhere already.

@@ -13,19 +13,9 @@ use contestant::{Contestant, Kind};
 
 use crate::report::{Report, median, ratio};
 
-/// All lines about networks.
-pub(crate) fn network(report: &mut Report) {
-    let all = Contestant::all(report);
-    start(&all, report);
-    making(&all, report);
-    throughput(&all, report);
-    names(&all, report);
-    many(&all, report);
-    later(&all, report);
-}
-
 /// `run --rm busybox true` on the default bridge.
-fn start(all: &[Contestant], report: &mut Report) {
+pub(crate) fn run(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("run --rm busybox true, on the default bridge");
     let rows = alternate(all, 15, |it| it.time(&["run --rm busybox true"]));
     report.times(&rows);
@@ -34,7 +24,8 @@ fn start(all: &[Contestant], report: &mut Report) {
 }
 
 /// `network create` and `network rm`.
-fn making(all: &[Contestant], report: &mut Report) {
+pub(crate) fn create(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("network create, network rm");
     let rows = alternate(all, 10, |it| {
         it.time(&["network create made", "network rm made"])
@@ -48,7 +39,8 @@ fn making(all: &[Contestant], report: &mut Report) {
 type Way = fn(&flow::Pair<'_>) -> f64;
 
 /// Bytes of one TCP connection between two containers, and through a published port from another host.
-fn throughput(all: &[Contestant], report: &mut Report) {
+pub(crate) fn flow(report: &mut Report) {
+    let all = &Contestant::all(report);
     const ROUNDS: usize = 5;
     let pairs: Vec<flow::Pair> = all.iter().map(flow::Pair::start).collect();
     let ways: [(&str, Way); 2] = [
@@ -94,7 +86,8 @@ fn throughput(all: &[Contestant], report: &mut Report) {
 }
 
 /// Names of the own network, asked 5,000 times a second.
-fn names(all: &[Contestant], report: &mut Report) {
+pub(crate) fn names(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("a local name, 5,000 queries per second");
     for it in all {
         it.ok("network create names");
@@ -130,7 +123,8 @@ fn names(all: &[Contestant], report: &mut Report) {
 }
 
 /// A hundred clients start a hundred containers with a published port each, at the same time.
-fn many(all: &[Contestant], report: &mut Report) {
+pub(crate) fn many(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("100 containers with a published port, started at once");
     let engines = all.iter().filter(|it| it.kind != Kind::Podman);
     let mut rows = Vec::new();
@@ -160,11 +154,9 @@ fn many(all: &[Contestant], report: &mut Report) {
 }
 
 /// The time to start the five hundredth container with a published port beside that of the fifth.
-fn later(all: &[Contestant], report: &mut Report) {
+pub(crate) fn later(report: &mut Report) {
+    let ours = Contestant::start(Kind::Estiva);
     report.title("the 500th container with a published port beside the 5th");
-    let Some(ours) = all.iter().find(|it| it.kind == Kind::Estiva) else {
-        return;
-    };
     let times: Vec<Duration> = (0..505)
         .map(|number| ours.time(&[&published(number)]))
         .collect();

@@ -47,6 +47,9 @@ pub struct Endpoint {
     pub ipv4: Option<(Ipv4Addr, u8)>,
     /// The IPv6 address with its prefix length.
     pub ipv6: Option<(Ipv6Addr, u8)>,
+    /// Addresses that are good on this link alone; nobody is told of them.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
     /// Where IPv4 packets to elsewhere go.
     pub gateway4: Option<Ipv4Addr>,
     /// Where IPv6 packets to elsewhere go.
@@ -64,6 +67,14 @@ impl Endpoint {
         let v4 = self.ipv4.map(|(address, prefix)| (address.into(), prefix));
         let v6 = self.ipv6.map(|(address, prefix)| (address.into(), prefix));
         v4.into_iter().chain(v6).collect()
+    }
+
+    /// All addresses of its link, those of the link alone too, with their prefix lengths.
+    #[must_use]
+    pub fn link_addresses(&self) -> Vec<(IpAddr, u8)> {
+        let local = self.link_local.iter();
+        let local = local.map(|ip| (*ip, if ip.is_ipv4() { 16 } else { 64 }));
+        self.addresses().into_iter().chain(local).collect()
     }
 
     /// Its addresses.
@@ -208,6 +219,7 @@ pub(crate) mod tests {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             ipv4: Some((ip.parse().expect("an address"), 16)),
             ipv6: None,
+            link_local: Vec::new(),
             gateway4: gateway.parse().ok(),
             gateway6: None,
             priority,

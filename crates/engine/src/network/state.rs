@@ -89,6 +89,7 @@ impl Networks {
         if is_made && all.iter().all(|network| network.members().is_empty()) {
             self.ground.clear(&self.registry);
         }
+        self.ground.await_leaving();
     }
 
     /// What a running container has.

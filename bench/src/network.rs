@@ -41,7 +41,7 @@ type Way = fn(&flow::Pair<'_>) -> f64;
 /// Bytes of one TCP connection between two containers, and through a published port from another host.
 pub(crate) fn flow(report: &mut Report) {
     let all = &Contestant::all(report);
-    const ROUNDS: usize = 5;
+    const ROUNDS: usize = 11;
     let pairs: Vec<flow::Pair> = all.iter().map(flow::Pair::start).collect();
     let ways: [(&str, Way); 2] = [
         ("TCP from container to container", |pair| pair.between()),
@@ -52,9 +52,14 @@ pub(crate) fn flow(report: &mut Report) {
     for (title, measure) in ways {
         report.title(title);
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
-        for _ in 0..ROUNDS {
-            for (pair, speeds) in pairs.iter().zip(&mut rows) {
-                speeds.push(measure(pair));
+        for round in 0..ROUNDS {
+            // Who comes first in one round comes last in the next: a machine that slows down burdens all alike.
+            let mut order: Vec<usize> = (0..pairs.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for at in order {
+                rows[at].push(measure(&pairs[at]));
             }
         }
         for (it, speeds) in all.iter().zip(&rows) {
@@ -76,8 +81,8 @@ pub(crate) fn flow(report: &mut Report) {
             let shares: Vec<f64> = ours.iter().zip(theirs).map(|(o, t)| o / t).collect();
             let share = middle(&shares);
             report.promise(
-                &format!("{title}: at least docker's, within 5% ({share:.2} of it)"),
-                share >= 0.95,
+                &format!("{title}: at least docker's ({share:.3} of it)"),
+                share >= 1.0,
             );
         }
     }
@@ -177,6 +182,10 @@ fn published(number: u16) -> String {
     format!("run -d -p {}:80 busybox sleep 3600", 20_000 + number)
 }
 
+/// How long the kernel is given to clean up behind one before the next: taking apart namespaces and links holds locks
+/// that all share.
+const REST: Duration = Duration::from_millis(200);
+
 /// Everyone does the work once unmeasured, then by turns.
 fn alternate(
     all: &[Contestant],
@@ -190,6 +199,7 @@ fn alternate(
     }
     for _ in 0..rounds {
         for (it, (_, times)) in all.iter().zip(&mut rows) {
+            std::thread::sleep(REST);
             times.push(work(it));
         }
     }

@@ -104,6 +104,9 @@ pub struct Net {
     pub internal: bool,
     /// Whether containers go out under the host's address.
     pub masquerade: bool,
+    /// Those of its subnets that others have a road to: nothing of them is translated, and a port of the host's that leads
+    /// there ([`Port::host_port`] 0) is the container's own.
+    pub routed: Vec<Subnet>,
     /// Whether its containers may talk to each other.
     pub icc: bool,
     /// The bridge's own addresses.
@@ -118,7 +121,7 @@ pub struct Port {
     pub host: Option<IpAddr>,
     /// The protocol.
     pub proto: Protocol,
-    /// The host's port.
+    /// The host's port; 0 for none: the container's own port is open to all who have a road there.
     pub host_port: u16,
     /// The container's address and port.
     pub target: SocketAddr,

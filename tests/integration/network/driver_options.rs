@@ -147,3 +147,85 @@ fn labels_are_kept_and_found() {
         serde_json::json!({"tier": "front", "bare": ""})
     );
 }
+
+#[test]
+fn a_routed_family_is_reached_by_the_containers_own_addresses() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer is older than the option");
+    }
+    let lan = testkit::lan();
+    let mut engine = lan.engine();
+    engine.ok(
+        "network create --subnet 10.69.0.0/24 --subnet 2001:db8:69::/64 \
+         -o com.docker.network.bridge.gateway_mode_ipv6=routed net",
+    );
+    let one = web(&engine, "one", "--network net -p 8080:80");
+    let hidden = one.place.serve("hidden", 81);
+    let six = one.place.v6("eth0");
+    for from in [&lan.client, &lan.world] {
+        from.sh(&format!(
+            "ip -6 route add 2001:db8:69::/64 via {}; ip route add 10.69.0.0/24 via {}",
+            lan.host.ip6, lan.host.ip
+        ));
+    }
+    let seen = lan.client.who_tcp(at(six, 80)).expect("by its own address");
+    assert_eq!((seen.server.as_str(), seen.client), ("one", lan.client.ip6));
+    assert!(
+        lan.client.who_udp(at(six, 80)).is_none(),
+        "TCP was published alone"
+    );
+    assert!(
+        !lan.client.reaches_somehow(at(six, 81)),
+        "and no other port"
+    );
+    lan.client.sh(&format!("busybox ping -6 -c 1 -W 2 {six}"));
+    // The other family is as ever: by the host's port, under the host's address.
+    assert!(lan.client.who_tcp(at(lan.host.ip, 8080)).is_some());
+    assert!(!lan.client.reaches_somehow(at(one.ip(), 80)));
+    assert!(!lan.client.reaches_somehow(at(lan.host.ip6, 8080)));
+    assert_eq!(engine.ok("port one"), "80/tcp -> 0.0.0.0:8080");
+    let _far = lan.world.serve("far", 7000);
+    let client = |to| one.place.who_tcp(at(to, 7000)).expect("far away").client;
+    assert_eq!(client(testkit::lan::FAR6), six);
+    assert_eq!(client(FAR), lan.host.ip);
+    engine.crash_and_restart();
+    assert!(
+        lan.client.who_tcp(at(six, 80)).is_some(),
+        "after a crash as before"
+    );
+    engine.ok("rm -f one");
+    let later = idle(&engine, "--network net");
+    assert_eq!(later.place().v6("eth0"), six);
+    let _server = later.place().serve("later", 80);
+    assert!(
+        !lan.client.reaches_somehow(at(six, 80)),
+        "who has published nothing"
+    );
+    drop(hidden);
+    drop(later);
+}
+
+#[test]
+fn an_isolated_network_has_no_host_in_it() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer is older than the option");
+    }
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    let modes = "-o com.docker.network.bridge.gateway_mode_ipv4=isolated -o com.docker.network.bridge.gateway_mode_ipv6=isolated";
+    let error = engine.fails(1, &format!("network create {modes} open"));
+    assert!(
+        error.contains("can only be used for an internal network"),
+        "{error}"
+    );
+    engine.ok(&format!("network create --internal {modes} alone"));
+    let one = web(&engine, "one", "--network alone");
+    let two = web(&engine, "two", "--network alone");
+    assert!(one.place.reaches(at(two.ip(), 80)));
+    assert_eq!(one.place.a("two"), [two.ip()]);
+    let end = other_end(&lan.host, &one.place, "eth0");
+    let bridge = end["master"].as_str().expect("a bridge");
+    let addresses = lan.host.sh(&format!("ip -o addr show dev {bridge}"));
+    assert_eq!(addresses, "", "not even a link-local address");
+    assert!(!lan.host.reaches_somehow(at(one.ip(), 80)));
+}

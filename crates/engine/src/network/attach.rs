@@ -24,7 +24,7 @@ use super::endpoint::{Endpoint, Live, Mac, Published, host_name};
 use super::endpoint_options::EndpointOptions;
 use super::files;
 use super::links;
-use super::options::{BridgeOptions, MacvlanOptions};
+use super::options::{BridgeOptions, GatewayMode, MacvlanOptions};
 use super::published::{self, Wish};
 use super::record::Driver;
 use super::registry::{Lease, Network};
@@ -353,10 +353,12 @@ pub(super) fn reserve(
     let Some((name, endpoint)) = carrier(networks, live) else {
         return Ok(Vec::new());
     };
-    let binding = networks
+    let options = networks
         .registry
         .named(name)
-        .and_then(|n| BridgeOptions::parse(&n.record().options).ok()?.binding);
+        .and_then(|n| BridgeOptions::parse(&n.record().options).ok())
+        .unwrap_or_default();
+    let binding = options.binding;
     let endpoint = endpoint.clone();
     let owner = Owner {
         id: record.id.clone(),
@@ -364,7 +366,10 @@ pub(super) fn reserve(
     };
     let mut reservations = Vec::new();
     for wish in published::wishes(&record.config, &record.host)? {
-        let host = wish.host.or(binding);
+        let Some(host) = beside_routed(&endpoint, &options, &wish, live) else {
+            continue;
+        };
+        let host = host.or(binding);
         let Some(target) = target(&endpoint, host.is_some_and(|ip| ip.is_ipv6()), wish.port) else {
             continue;
         };
@@ -397,6 +402,42 @@ pub(super) fn reserve(
         reservations.push(reserved);
     }
     Ok(reservations)
+}
+
+/// Notes a port that others reach by the container's own address, for the families whose networks are routed. Tells what
+/// is left to the host: nothing, or one of its addresses, or all of them.
+fn beside_routed(
+    endpoint: &Endpoint,
+    options: &BridgeOptions,
+    wish: &Wish,
+    live: &mut Live,
+) -> Option<Option<IpAddr>> {
+    let mut left = Vec::new();
+    for ip in endpoint.ips() {
+        let is_wanted = wish.host.is_none_or(|host| host.is_ipv4() == ip.is_ipv4());
+        let any = match ip {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        if options.mode_of(ip.is_ipv4()) != GatewayMode::Routed {
+            left.push(any);
+        } else if is_wanted {
+            live.published.push(Published {
+                protocol: wish.protocol,
+                host: SocketAddr::new(any, 0),
+                target: SocketAddr::new(ip, wish.port),
+            });
+        }
+    }
+    let has_routed = left.len() < endpoint.ips().len();
+    match wish.host {
+        _ if !has_routed => Some(wish.host),
+        None => left.first().map(|any| Some(*any)),
+        Some(host) => left
+            .iter()
+            .any(|any| any.is_ipv4() == host.is_ipv4())
+            .then_some(Some(host)),
+    }
 }
 
 /// The container's side of a port: of the host's family if it has that, else of the other.

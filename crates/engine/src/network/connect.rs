@@ -242,6 +242,7 @@ fn move_ports(shared: &Shared, record: &Record, live: &mut Live) -> Changes {
     let unpublish: Vec<_> = live
         .published
         .iter()
+        .filter(|p| p.is_of_host())
         .filter_map(|p| attach::transport(p.protocol).map(|transport| (transport, p.host)))
         .map(|(transport, host)| shim::protocol::Request::Unpublish { transport, host })
         .collect();

@@ -128,10 +128,18 @@ impl std::fmt::Display for Mac {
 pub struct Published {
     /// The transport.
     pub protocol: Protocol,
-    /// The host's side.
+    /// The host's side; port 0 where it has none, and others reach the container by its own address.
     pub host: SocketAddr,
     /// The container's side.
     pub target: SocketAddr,
+}
+
+impl Published {
+    /// Whether a port of the host leads there.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        self.host.port() != 0
+    }
 }
 
 impl Live {
@@ -139,7 +147,7 @@ impl Live {
     #[must_use]
     pub fn bindings(&self) -> BTreeMap<String, Vec<PortBinding>> {
         let mut map: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
-        for port in &self.published {
+        for port in self.published.iter().filter(|port| port.is_of_host()) {
             let key = format!("{}/{}", port.target.port(), port.protocol);
             map.entry(key).or_default().push(PortBinding {
                 host_ip: port.host.ip().to_string(),

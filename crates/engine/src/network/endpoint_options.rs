@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 const IFNAME: &str = "com.docker.network.endpoint.ifname";
 const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
-/// Stands for the link's name in a switch.
+/// Stands for the link's name in a switch; the docker client writes it small.
 const LINK: &str = "IFNAME";
 
 /// What an endpoint is told.
@@ -75,8 +75,8 @@ fn switch(text: &str) -> std::result::Result<(String, String), String> {
         .ok_or_else(|| bad("it is no name=value"))?;
     let parts: Vec<&str> = name.split('.').collect();
     match parts.as_slice() {
-        ["net", "ipv4" | "ipv6" | "mpls", kind, LINK, key]
-            if [kind, key].iter().all(|part| is_word(part)) =>
+        ["net", "ipv4" | "ipv6" | "mpls", kind, link, key]
+            if is_link(link) && [kind, key].iter().all(|part| is_word(part)) =>
         {
             Ok((name.to_owned(), value.to_owned()))
         }
@@ -84,6 +84,10 @@ fn switch(text: &str) -> std::result::Result<(String, String), String> {
             "it is no switch of the link, such as net.ipv4.conf.IFNAME.log_martians=1",
         )),
     }
+}
+
+fn is_link(part: &str) -> bool {
+    part.eq_ignore_ascii_case(LINK)
 }
 
 fn is_word(part: &str) -> bool {
@@ -95,9 +99,9 @@ fn is_word(part: &str) -> bool {
 
 fn path(switch: &str, link: &str) -> PathBuf {
     // A link's name may have dots, which separate folders elsewhere in the switch.
-    let parts = switch.split('.').map(|part| match part {
-        LINK => link,
-        other => other,
+    let parts = switch.split('.').map(|part| match is_link(part) {
+        true => link,
+        false => part,
     });
     PathBuf::from("/proc/sys").join(parts.collect::<PathBuf>())
 }
@@ -114,7 +118,7 @@ mod tests {
     fn the_links_name_and_its_switches_are_read() {
         let read = parsed(IFNAME, "front").expect("valid");
         assert_eq!(read.interface.as_deref(), Some("front"));
-        let text = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=0";
+        let text = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.ifname.accept_ra=0";
         let read = parsed(SYSCTLS, text).expect("valid");
         assert_eq!(read.switches.len(), 2);
         assert_eq!(

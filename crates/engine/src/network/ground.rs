@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::forwarding::Forwarding;
 use super::leaving::{Bridge, Leaving};
-use super::options::BridgeOptions;
+use super::options::{BridgeOptions, GatewayMode};
 use super::predefined::BRIDGE;
 use super::record::{Driver, Record};
 use super::registry::{Given, Network, Registry};
@@ -193,12 +193,17 @@ impl Ground {
         let name = self.bridge_of(&record);
         given.mtu = self.mtu_of(&record)?;
         if self.owns_bridge(&record) {
-            let gateways = record.pools.iter().map(|p| (p.gateway, p.subnet.prefix));
+            let options = BridgeOptions::parse(&record.options)?;
+            let with_host = pools_with_host(&record, &options);
+            let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
             link::ensure_bridge(&BridgeSpec {
-                name,
+                name: name.clone(),
                 gateways: gateways.collect(),
                 mtu: given.mtu,
             })?;
+            if options.mode6 == GatewayMode::Isolated {
+                link::take_ipv6_from(&name)?;
+            }
         }
         let added = self.firewall().and_then(|firewall| {
             firewall.add_network(&self.net(&record)?)?;
@@ -424,8 +429,16 @@ impl Ground {
             subnets: record.pools.iter().map(|p| p.subnet).collect(),
             internal: record.internal,
             masquerade: options.masquerade,
+            routed: record
+                .pools
+                .iter()
+                .map(|p| p.subnet)
+                .filter(|s| options.mode_of(s.is_ipv4()) == GatewayMode::Routed)
+                .collect(),
             icc: options.icc,
-            gateways: record.pools.iter().map(|p| p.gateway).collect(),
+            gateways: pools_with_host(record, &options)
+                .map(|p| p.gateway)
+                .collect(),
         })
     }
 
@@ -485,6 +498,16 @@ impl Ground {
         record.pools = pools;
         network.set_record(record, given)
     }
+}
+
+/// The ranges in which the host has an address, too.
+fn pools_with_host<'a>(
+    record: &'a Record,
+    options: &'a BridgeOptions,
+) -> impl Iterator<Item = &'a super::record::Pool> {
+    let is_with_host =
+        |p: &&super::record::Pool| options.mode_of(p.subnet.is_ipv4()) != GatewayMode::Isolated;
+    record.pools.iter().filter(is_with_host)
 }
 
 /// Whether the host has a link of this name.

@@ -45,7 +45,7 @@ pub(crate) fn take_up(shared: &Shared, record: &Record) {
         id: record.id.clone(),
         name: record.name.clone(),
     };
-    for port in &live.published {
+    for port in live.published.iter().filter(|port| port.is_of_host()) {
         networks.ports.adopt(&owner, port.protocol, port.host);
     }
     attach::publish_names(networks, record, &live);

@@ -86,12 +86,11 @@ fn of_subnet(network: &Net, subnet: &Subnet) -> Vec<Placed> {
             ),
         ),
     ];
-    if network.masquerade {
-        elements.push(placed(
-            family,
-            routed::MASQUERADED,
-            Element::range(first(), last()),
-        ));
+    let all = || Element::range(first(), last());
+    if network.routed.contains(subnet) {
+        elements.push(placed(family, routed::ROUTED, all()));
+    } else if network.masquerade {
+        elements.push(placed(family, routed::MASQUERADED, all()));
     }
     elements
 }
@@ -171,6 +170,13 @@ pub(super) fn of_port(port: &Port) -> Vec<Placed> {
     let target = Key::new()
         .address(port.target.ip())
         .port(port.target.port());
+    if port.host_port == 0 {
+        let itself = Key::new().address(port.target.ip());
+        let itself = itself
+            .protocol(port.proto.number())
+            .port(port.target.port());
+        return vec![placed(family, routed::OPEN, Element::one(itself))];
+    }
     let (published, ports, key) = match port.host {
         // Connections to loopback addresses are the userland proxy's.
         Some(host) if host.is_loopback() => return Vec::new(),
@@ -248,6 +254,18 @@ mod tests {
                 (Family::Ip6, routed::PUBLISHED),
                 (Family::Ip6, routed::PORTS)
             ]
+        );
+    }
+
+    #[test]
+    fn a_port_of_no_host_is_the_containers_own() {
+        let mut port = port(None, "[fd00::2]:80");
+        port.host_port = 0;
+        let placed = of_port(&port);
+        assert_eq!(placed.len(), 1);
+        assert_eq!(
+            (placed[0].family, placed[0].set),
+            (Family::Ip6, routed::OPEN)
         );
     }
 

@@ -14,7 +14,7 @@ use crate::firewall::words::{
     from_one_of, from_source_in, from_to_in, go_to, has, masquerade, not_from_link_local,
     not_to_host, not_to_loopback, port_at_in, port_in, rule, source_destination_in, source_of,
     source_port_in, source_to_in, state, to, to_host, to_kind, to_none_of, to_one_of,
-    translate_at_by, translate_by, translated,
+    translate_at_by, translate_by, translated, transport,
 };
 
 /// Our bridges.
@@ -27,6 +27,10 @@ pub(in crate::firewall) const TALKING: &str = "talking";
 pub(in crate::firewall) const LINKED: &str = "linked";
 /// Subnets that go out under the host's address.
 pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
+/// Subnets that others have a road to.
+pub(in crate::firewall) const ROUTED: &str = "routed";
+/// Ports of containers in them that are open to others.
+pub(in crate::firewall) const OPEN: &str = "open";
 /// Subnets with their bridge.
 pub(in crate::firewall) const AT_HOME: &str = "at_home";
 /// Subnets with themselves.
@@ -46,6 +50,10 @@ pub(in crate::firewall) const PORTS_AT: &str = "ports_at";
 pub(in crate::firewall) const HONEST: &str = "honest";
 /// The chain for what comes from outside our bridges.
 const OUTSIDE: &str = "outside";
+/// `IPPROTO_ICMP` and `IPPROTO_ICMPV6`.
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+
 /// The chain that lets a new connection in.
 const ADMIT: &str = "admit";
 
@@ -68,6 +76,8 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(TALKING, &[Type::Interface, Type::Interface], &[], false),
         set(LINKED, &way, &[], false),
         set(MASQUERADED, &[address], &[], true),
+        set(ROUTED, &[address], &[], true),
+        set(OPEN, &port_at, &[], false),
         set(AT_HOME, &[address, Type::Interface], &[], true),
         set(HAIRPIN, &[address, address], &[], true),
         set(HONEST, &[Type::Interface, address], &[], false),
@@ -215,7 +225,17 @@ fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
     if ground.kinds.internal {
         rules.push(rule([to_one_of(INTERNAL), drop()]));
     }
-    rules.extend([established(), rule([translated(), accept()]), drop()]);
+    let (destination, icmp) = match family {
+        Family::Ip6 => (destination_of(family), ICMP6),
+        _ => (destination_of(family), ICMP),
+    };
+    rules.extend([
+        established(),
+        rule([translated(), accept()]),
+        rule([port_at_in(family, OPEN), accept()]),
+        rule([transport(icmp), has(destination, ROUTED), accept()]),
+        drop(),
+    ]);
     rules
 }
 

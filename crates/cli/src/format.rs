@@ -93,10 +93,9 @@ pub(crate) fn render_object(
     if format == "json" {
         return Ok(format!("{object}\n"));
     }
-    let parsed = Template::parse(&unescape(format))
-        .map_err(|error| {
-            Failure::with_code(format!("template parsing error: {}", renamed(error)), 64)
-        })?;
+    let parsed = Template::parse(&unescape(format)).map_err(|error| {
+        Failure::with_code(format!("template parsing error: {}", renamed(error)), 64)
+    })?;
     let mut text = String::new();
     parsed
         .execute(&Value::from(object.clone()), Mode::Values, &mut text)

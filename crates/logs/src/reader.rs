@@ -317,10 +317,11 @@ impl Reader {
         };
         if self.passed {
             self.passed = false;
-            let next = self.open_successor(None)?;
-            let is_there = next.is_some();
-            next.into_iter().for_each(|next| self.go_on_with(next));
-            return Ok(is_there);
+            let Some(next) = self.open_successor(None)? else {
+                return Ok(false);
+            };
+            self.go_on_with(next);
+            return Ok(true);
         }
         let newest = identity_at(&self.path);
         if newest.is_some_and(|newest| newest.is_file(&source.identity)) {

@@ -92,9 +92,9 @@ async fn request(
     let platform = matches.text("platform");
     shared::check_reference(&prepared.image)?;
     if !platform.is_empty() {
-        platform
-            .parse::<oci::Platform>()
-            .map_err(|error| format!("error parsing specified platform: {error}: invalid argument"))?;
+        platform.parse::<oci::Platform>().map_err(|error| {
+            format!("error parsing specified platform: {error}: invalid argument")
+        })?;
     }
     let quiet = matches.on("quiet");
     let image = shared::familiar(&prepared.image);

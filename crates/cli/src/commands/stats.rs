@@ -180,10 +180,7 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
     Record {
         fields: vec![
             ("BlockIO", pair(read, written).into()),
-            (
-                "CPUPerc",
-                format!("{:.2}%", cpu(found, previous)).into(),
-            ),
+            ("CPUPerc", format!("{:.2}%", cpu(found, previous)).into()),
             ("Container", name.into()),
             (
                 "ID",
@@ -211,7 +208,9 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
             ("NetIO", pair(received, sent).into()),
             (
                 "PIDs",
-                json::int(&found["pids_stats"], "current").to_string().into(),
+                json::int(&found["pids_stats"], "current")
+                    .to_string()
+                    .into(),
             ),
         ],
         ..Record::default()

@@ -123,7 +123,10 @@ mod tests {
         };
         wrong(b"a b=1\n", "variable 'a b' contains whitespaces");
         wrong(b"A=1\n=x\n", "no variable name on line '=x'");
-        wrong(b"A=1\n\xff=2\n", "invalid utf8 bytes at line 2: [255 61 50]");
+        wrong(
+            b"A=1\n\xff=2\n",
+            "invalid utf8 bytes at line 2: [255 61 50]",
+        );
         fs::remove_file(file).unwrap();
         assert_eq!(
             read_all(&["/no/such".into()], &[]).unwrap_err(),

@@ -93,10 +93,7 @@ pub(super) fn expose(spec: &str) -> Result<Vec<String>, String> {
         return Err(wrong("empty string specified for ports".into()));
     }
     let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
-    let (low, high) = (
-        number(low).map_err(wrong)?,
-        number(high).map_err(wrong)?,
-    );
+    let (low, high) = (number(low).map_err(wrong)?, number(high).map_err(wrong)?);
     if low > high {
         return Err(wrong(format!("invalid range specified for port: {ports}")));
     }

@@ -242,7 +242,16 @@ fn volume_name(name: &str) -> Result<&str> {
 
 /// Whether `-v` takes these words for a mode, not for a target.
 fn is_mode(mode: &str) -> bool {
-    let words = ["rw", "ro", "nocopy", "z", "Z", "consistent", "cached", "delegated"];
+    let words = [
+        "rw",
+        "ro",
+        "nocopy",
+        "z",
+        "Z",
+        "consistent",
+        "cached",
+        "delegated",
+    ];
     mode.split(',')
         .all(|word| words.contains(&word) || PROPAGATIONS.contains(&word))
 }

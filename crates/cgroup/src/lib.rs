@@ -32,4 +32,5 @@ pub use error::{Error, Result};
 pub use features::Features;
 pub use group::{Entry, Group};
 pub use hierarchy::{Controller, Host, Mode, host, is_unified};
+pub use remove::remove_folders;
 pub use stats::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

@@ -77,12 +77,9 @@ impl Making {
     ) -> Result<Self, Error> {
         crate::record::check_id(id)?;
         let preserved = descriptors::prepare(given)?;
-        // What the start made resident is not needed any more; nor, further on, what has read the bundle.
-        sys::memory::forget_code();
         let pid_file = file_option(given, "pid-file")?;
         let socket = file_option(given, "console-socket")?;
         let bundle = Bundle::enter(given.text("bundle"))?;
-        sys::memory::forget_code();
         let mut spec = bundle.spec;
         let process = spec.process.as_mut().ok_or_else(|| Error::Spec {
             member: "process",
@@ -101,6 +98,10 @@ impl Making {
                 runtime::seccomp::compile(profile).map_err(|source| Error::Seccomp { source })
             })
             .transpose()?;
+        // It is compiled: neither we nor an exec read the rules again.
+        if let Some(profile) = &mut linux.seccomp {
+            profile.syscalls = Vec::new();
+        }
         let path = crate::limits::path(linux, id);
         let mut record = record(id, &spec, &bundle.path, &bundle.rootfs, path);
         let unit = match globals.systemd {
@@ -167,6 +168,12 @@ impl Making {
         self.placeholder.is_some()
     }
 
+    /// Keeps what execs will need.
+    pub(crate) fn keep_for_execs(&self) -> Result<(), Error> {
+        let filter = self.filter.as_ref().map(Program::encode);
+        self.container.save_for_execs(&self.spec, filter.as_deref())
+    }
+
     /// Writes down what was made. Returns the terminal when it is for us to serve.
     pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
         // The container is in its scope now.
@@ -175,9 +182,8 @@ impl Making {
         record.pid = made.pid;
         record.shared_root = made.shared_root;
         record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
-        let filter = self.filter.as_ref().map(Program::encode);
-        self.container
-            .save_for_execs(&mut self.spec, filter.as_deref())?;
+        let folders = self.group.folders().into_iter();
+        record.cgroup_folders = folders.map(|(_, folder)| folder).collect();
         self.container.save()?;
         let terminal = match (&self.console, made.terminal) {
             (Console::Socket(path), Some(master)) => {
@@ -243,6 +249,7 @@ fn manner(given: &Given, preserved: Preserved) -> Manner {
 
 fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -> Record {
     let hooks = spec.hooks.clone().unwrap_or_default();
+    let linux = spec.linux.as_ref();
     Record {
         id: id.to_owned(),
         pid: 0,
@@ -251,9 +258,13 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         rootfs: rootfs.to_owned(),
         created: jiff::Timestamp::now().to_string(),
         cgroup,
-        owns_pids: spec.linux.as_ref().is_some_and(owns_pids),
+        owns_pids: linux.is_some_and(owns_pids),
+        cgroup_folders: Vec::new(),
         systemd_unit: None,
         shared_root: None,
+        has_listener: linux
+            .and_then(|linux| linux.seccomp.as_ref())
+            .is_some_and(|profile| !profile.listener_path.is_empty()),
         annotations: spec.annotations.clone(),
         poststart: hooks.poststart,
         poststop: hooks.poststop,

@@ -47,8 +47,10 @@ fn create(making: &mut Making) -> Result<(), Error> {
             what: "make the start gate",
             source: errno.into(),
         })?;
-    let waiting =
-        runtime::create_apart(making.order()?, gate).map_err(|source| Error::Start { source })?;
+    let mut kept = Ok(());
+    let waiting = runtime::create_apart(making.order()?, gate, || kept = making.keep_for_execs())
+        .map_err(|source| Error::Start { source })?;
+    kept?;
     let made = Made {
         pid: waiting.pid,
         terminal: waiting.console,

@@ -74,8 +74,6 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
         process.terminal,
     )?;
     let filter = container.filter()?;
-    // What has read all this is not needed any more.
-    sys::memory::forget_code();
     let watch = match detach {
         true => None,
         false => Some(Watch::begin()?),

@@ -55,6 +55,7 @@ fn follow(making: &mut Making, detach: bool) -> Result<u8, Error> {
         true => None,
         false => Some(Watch::begin()?),
     };
+    making.keep_for_execs()?;
     let started = runtime::run(making.order()?).map_err(|source| Error::Start { source })?;
     let made = Made {
         pid: started.pid,

@@ -8,6 +8,7 @@ mod exec;
 mod life;
 mod limits;
 mod listener;
+mod members;
 mod namespaces;
 mod systemd;
 mod terminal;

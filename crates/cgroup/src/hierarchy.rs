@@ -241,6 +241,21 @@ fn detect() -> Result<Host> {
     Ok(host)
 }
 
+/// Where a file system of this type is mounted first.
+pub(crate) fn mount_of(kind: &str) -> Result<Option<PathBuf>> {
+    let path = Path::new("/proc/self/mountinfo");
+    let text = read(path).map_err(|source| Error::Mounts {
+        path: path.to_owned(),
+        source,
+    })?;
+    let found = text.lines().find_map(|line| {
+        let (fields, tail) = line.split_once(" - ")?;
+        let point = fields.split(' ').nth(4)?;
+        (tail.split(' ').next() == Some(kind)).then(|| PathBuf::from(unescape(point)))
+    });
+    Ok(found)
+}
+
 /// Reads a list of the kernel's in as few pieces as can be: each costs it a walk over all mounts before.
 fn read(path: &Path) -> std::io::Result<String> {
     let file = openat(

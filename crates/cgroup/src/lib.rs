@@ -15,6 +15,7 @@ pub mod error;
 pub mod features;
 pub mod group;
 pub mod hierarchy;
+pub mod resctrl;
 pub mod stats;
 pub mod systemd;
 

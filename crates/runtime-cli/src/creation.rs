@@ -35,6 +35,15 @@ pub(crate) const PRESERVE_FDS: Flag = value(
     "pass this many descriptors beyond the standard streams",
 );
 
+pub(crate) const PIDFD_SOCKET: Flag = value(
+    &["pidfd-socket"],
+    "socket that receives a pidfd of the process",
+);
+pub(crate) const CONFIG: Flag = value(
+    &["config"],
+    "file to read in the place of the bundle's config.json (crun's option)",
+);
+
 /// A container on its way: its id is claimed, its cgroup made.
 #[derive(Debug)]
 pub(crate) struct Making {
@@ -48,12 +57,14 @@ pub(crate) struct Making {
     filter: Option<Program>,
     manner: Manner,
     pid_file: Option<PathBuf>,
+    pidfd_socket: Option<PathBuf>,
 }
 
 /// What was made: a process, and perhaps its terminal.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) pid: i32,
+    pub(crate) pidfd: Option<std::os::fd::OwnedFd>,
     pub(crate) terminal: Option<std::os::fd::OwnedFd>,
     pub(crate) shared_root: Option<SharedRoot>,
 }
@@ -79,7 +90,8 @@ impl Making {
         let preserved = descriptors::prepare(given)?;
         let pid_file = file_option(given, "pid-file")?;
         let socket = file_option(given, "console-socket")?;
-        let bundle = Bundle::enter(given.text("bundle"))?;
+        let pidfd_socket = file_option(given, "pidfd-socket")?;
+        let bundle = Bundle::enter(given.text("bundle"), file_option(given, "config")?)?;
         let mut spec = bundle.spec;
         let process = spec.process.as_mut().ok_or_else(|| Error::Spec {
             member: "process",
@@ -117,6 +129,7 @@ impl Making {
             Ok(made) => made,
             Err(error) => {
                 // What failed first is what is told.
+                let _ = cgroup::resctrl::remove(&container.record.own_classes);
                 let _ = container.forget();
                 return Err(error);
             }
@@ -134,6 +147,7 @@ impl Making {
             filter,
             manner: manner(given, preserved),
             pid_file,
+            pidfd_socket,
         })
     }
 
@@ -192,6 +206,9 @@ impl Making {
             }
             (_, terminal) => terminal,
         };
+        if let (Some(path), Some(pidfd)) = (&self.pidfd_socket, &made.pidfd) {
+            console::send_pidfd(pidfd, path)?;
+        }
         if let Some(path) = &self.pid_file {
             write_pid(path, made.pid)?;
         }
@@ -222,6 +239,14 @@ fn make_group(
 ) -> Result<(Group, Option<Placeholder>), Error> {
     let linux = spec.linux.clone().unwrap_or_default();
     let resources = crate::limits::of(&linux);
+    if let Some(wanted) = &linux.intel_rdt {
+        let class = cgroup::resctrl::create(wanted, &container.record.id)
+            .map_err(|source| Error::Cgroup { source })?;
+        container.record.class_folders = class.enters;
+        container.record.own_classes = class.owns;
+        // A creator that is killed midway leaves no class behind.
+        container.save()?;
+    }
     let mut placeholder = None;
     if let Some(unit) = unit {
         let id = &container.record.id;
@@ -230,7 +255,8 @@ fn make_group(
         placeholder = Some(holder);
     }
     let group = Group::create(&container.record.cgroup, &resources)
-        .map_err(|source| Error::Cgroup { source })?;
+        .map_err(|source| Error::Cgroup { source })?
+        .beside(&container.record.class_folders);
     Ok((group, placeholder))
 }
 
@@ -260,6 +286,8 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         cgroup,
         owns_pids: linux.is_some_and(owns_pids),
         cgroup_folders: Vec::new(),
+        class_folders: Vec::new(),
+        own_classes: Vec::new(),
         systemd_unit: None,
         shared_root: None,
         has_listener: linux

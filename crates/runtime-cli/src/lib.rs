@@ -13,6 +13,7 @@ mod descriptors;
 mod error;
 mod foreground;
 mod globals;
+mod json;
 mod limits;
 mod options;
 mod process_table;

@@ -51,6 +51,12 @@ pub(crate) struct Record {
     pub(crate) cgroup: String,
     /// Its cgroup's folders, one in each hierarchy.
     pub(crate) cgroup_folders: Vec<PathBuf>,
+    /// Its class of caches and bandwidth: the folders that its processes enter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) class_folders: Vec<PathBuf>,
+    /// Those of them that were made for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) own_classes: Vec<PathBuf>,
     /// Its scope, when systemd keeps its cgroup.
     pub(crate) systemd_unit: Option<String>,
     /// Whether its processes end with its first one.
@@ -282,7 +288,7 @@ impl Container {
             return Ok(None);
         }
         match cgroup::Group::open(&self.record.cgroup) {
-            Ok(group) => Ok(Some(group)),
+            Ok(group) => Ok(Some(group.beside(&self.record.class_folders))),
             Err(cgroup::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(Error::Cgroup { source }),
         }

@@ -54,6 +54,7 @@ pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Err
     if !gone {
         remove_group(container)?;
     }
+    cgroup::resctrl::remove(&record.own_classes).map_err(|source| Error::Cgroup { source })?;
     if let Some(root) = &record.shared_root
         && let Err(source) = root.detach()
     {

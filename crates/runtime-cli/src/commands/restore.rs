@@ -192,6 +192,7 @@ fn made(pid_file: &Path) -> Result<Made, Error> {
     })?;
     Ok(Made {
         pid,
+        pidfd: None,
         terminal: None,
         shared_root: None,
     })

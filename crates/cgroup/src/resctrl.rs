@@ -61,16 +61,13 @@ fn make_class(
     wanted: &IntelRdt,
     class: &mut Class,
 ) -> Result<()> {
+    if plan.must_exist && !folder.is_dir() {
+        return Err(Error::Class {
+            class: plan.class.to_owned(),
+            reason: "there is no such class, and no schema to make it by".to_owned(),
+        });
+    }
     let is_new = match fs::create_dir(folder) {
-        _ if plan.must_exist => match folder.is_dir() {
-            true => false,
-            false => {
-                return Err(Error::Class {
-                    class: plan.class.to_owned(),
-                    reason: "there is no such class, and no schema to make it by".to_owned(),
-                });
-            }
-        },
         Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
         Err(source) => return Err(failed("make", folder)(source)),
@@ -326,12 +323,9 @@ mod tests {
         let error = create_in(&root, &other, "c1").expect_err("others");
         assert!(error.to_string().contains("does not have"), "{error}");
         let missing = create_in(&root, &wanted("silver", "", "", &[]), "c1");
-        assert!(
-            missing
-                .expect_err("not there")
-                .to_string()
-                .contains("no such class")
-        );
+        let error = missing.expect_err("not there");
+        assert!(error.to_string().contains("no such class"), "{error}");
+        assert!(!root.join("silver").exists());
         fs::remove_dir_all(root).expect("ours");
     }
 

@@ -2,7 +2,9 @@
 
 mod checkpoint;
 mod confinement;
+mod containerd;
 mod devices;
+mod dockerd;
 mod engines;
 mod exec;
 mod life;

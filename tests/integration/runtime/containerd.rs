@@ -67,7 +67,7 @@ impl Drop for Containerd {
         drop(self.cli("task delete --force c1"));
         drop(self.cli("container delete c1"));
         let pid = rustix::process::Pid::from_child(&self.daemon);
-        let _ = (rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         drop(self.daemon.wait());
         let group = format!("/estiva-test-containerd-{}", std::process::id());
         testkit::leftovers::clean(&self.folder, &group);

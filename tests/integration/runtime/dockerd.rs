@@ -81,7 +81,7 @@ impl Drop for Dockerd {
     fn drop(&mut self) {
         drop(self.cli("rm --force --volumes c1"));
         let pid = rustix::process::Pid::from_child(&self.daemon);
-        let _ = (rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         drop(self.daemon.wait());
         let group = format!("/estiva-test-dockerd-{}", std::process::id());
         testkit::leftovers::clean(&self.folder, &group);

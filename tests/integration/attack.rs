@@ -3,6 +3,7 @@
 mod api;
 mod archives;
 mod binary;
+mod bundles;
 mod capabilities;
 mod descriptors;
 mod exec;

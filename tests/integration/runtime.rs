@@ -2,12 +2,15 @@
 
 mod checkpoint;
 mod confinement;
+mod containerd;
 mod devices;
+mod dockerd;
 mod engines;
 mod exec;
 mod life;
 mod limits;
 mod listener;
+mod members;
 mod namespaces;
 mod systemd;
 mod terminal;

@@ -119,6 +119,29 @@ pub enum Error {
         /// The key.
         file: String,
     },
+    /// Classes of caches or bandwidth are asked for, and there are none.
+    #[error(
+        "intelRdt is specified in config, but Intel RDT is not supported or enabled: no resctrl file system is mounted"
+    )]
+    NoResctrl,
+    /// A class of caches and bandwidth is not as it is asked for.
+    #[error("resctrl class {class:?}: {reason}")]
+    Class {
+        /// The class, or the line of its schemata.
+        class: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A file of the resctrl file system could not be used.
+    #[error("{what} {}", path.display())]
+    Resctrl {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Groups are to be systemd's, and it does not run this machine.
     #[error("systemd does not run this machine (no /run/systemd/system)")]
     NoSystemd,
@@ -214,6 +237,8 @@ impl Error {
             | Error::NoController { .. }
             | Error::Unsupported { .. }
             | Error::UnifiedKey { .. }
+            | Error::NoResctrl
+            | Error::Class { .. }
             | Error::Unit { .. }
             | Error::Property { .. }
             | Error::DeviceRule { .. } => fault::Kind::Invalid,

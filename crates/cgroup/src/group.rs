@@ -23,6 +23,8 @@ pub struct Group {
     pub(crate) unified: Option<UnifiedMember>,
     /// No hierarchy had it before.
     is_new: bool,
+    /// Folders beside it with a `tasks` file, such as those of resctrl, that its processes enter, too.
+    beside: Vec<std::path::PathBuf>,
 }
 
 /// The group in one v1 hierarchy.
@@ -60,7 +62,7 @@ pub struct Entry {
     pub clone_into: Option<OwnedFd>,
     /// `cgroup.procs` of the v2 tree, for who was not born into it; set when `clone_into` is.
     pub procs: Option<OwnedFd>,
-    /// `tasks` of every v1 hierarchy.
+    /// `tasks` of every v1 hierarchy, and of folders [beside](Group::beside).
     pub tasks: Vec<OwnedFd>,
 }
 
@@ -116,6 +118,7 @@ impl Group {
             is_new: made.roots.len() == legacy.len() + usize::from(unified.is_some()),
             legacy,
             unified,
+            beside: Vec::new(),
         };
         // Without CPUs and memory nodes no process could enter.
         if let Some(Place::V1(dir)) = group.place(Controller::Cpuset) {
@@ -157,6 +160,7 @@ impl Group {
             legacy,
             unified,
             is_new: false,
+            beside: Vec::new(),
         })
     }
 
@@ -185,6 +189,52 @@ impl Group {
             .collect()
     }
 
+    /// Has processes that enter the group by [`Group::entry`] enter these, too: folders with a `tasks` file that takes `0`
+    /// for the writer, as those of [`resctrl`](crate::resctrl) do.
+    #[must_use]
+    pub fn beside(mut self, folders: &[std::path::PathBuf]) -> Self {
+        self.beside.extend_from_slice(folders);
+        self
+    }
+
+    /// Whether it is known which folders beside it are entered.
+    #[must_use]
+    pub fn enters_beside(&self) -> bool {
+        !self.beside.is_empty()
+    }
+
+    /// The group with processes entering a group below it: in the hierarchies that `controllers` name (by one of their
+    /// controllers, or as `name=systemd`), or in all when none is named.
+    ///
+    /// # Errors
+    /// `NotFound` when no such hierarchy has the group below.
+    pub fn below(mut self, controllers: &[&str], path: &str) -> Result<Group> {
+        let missing = Error::NotFound {
+            path: format!("/{}/{path}", self.path),
+        };
+        let Ok(inside) = relative(&format!("/{path}")).map(str::to_owned) else {
+            return Err(missing);
+        };
+        let named = |label: &str| {
+            let is_it = |name: &&str| label == *name || label.split(',').any(|one| one == *name);
+            controllers.is_empty() || controllers.iter().any(is_it)
+        };
+        let legacy = self.legacy.iter_mut();
+        let dirs = legacy
+            .filter(|member| named(&member.hierarchy.label()))
+            .map(|member| &mut member.dir);
+        let tree = self.unified.as_mut().filter(|_| controllers.is_empty());
+        let mut found = false;
+        for dir in dirs.chain(tree.map(|tree| &mut tree.dir)) {
+            let step = dir.at(&inside, &self.path);
+            if step.exists().unwrap_or(false) {
+                *dir = step;
+                found = true;
+            }
+        }
+        if found { Ok(self) } else { Err(missing) }
+    }
+
     /// Descriptors with which a process enters the group.
     ///
     /// # Errors
@@ -201,6 +251,16 @@ impl Group {
         for member in &self.legacy {
             let fd = member.dir.open_write("tasks");
             tasks.push(fd.map_err(failed(member.hierarchy.label()))?);
+        }
+        for folder in &self.beside {
+            let path = folder.join("tasks");
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+            let fd = rustix::fs::open(&path, flags, rustix::fs::Mode::empty());
+            tasks.push(fd.map_err(|errno| Error::Resctrl {
+                what: "open",
+                path,
+                source: errno.into(),
+            })?);
         }
         let (mut clone_into, mut procs) = (None, None);
         if let Some(tree) = &self.unified {

@@ -195,7 +195,7 @@ pub fn is_unified() -> bool {
 
 fn detect() -> Result<Host> {
     let path = Path::new("/proc/self/mountinfo");
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Mounts {
+    let text = read(path).map_err(|source| Error::Mounts {
         path: path.to_owned(),
         source,
     })?;
@@ -239,6 +239,36 @@ fn detect() -> Result<Host> {
         return Err(Error::NoHierarchy);
     }
     Ok(host)
+}
+
+/// Where a file system of this type is mounted first.
+pub(crate) fn mount_of(kind: &str) -> Result<Option<PathBuf>> {
+    let path = Path::new("/proc/self/mountinfo");
+    let text = read(path).map_err(|source| Error::Mounts {
+        path: path.to_owned(),
+        source,
+    })?;
+    let found = text.lines().find_map(|line| {
+        let (fields, tail) = line.split_once(" - ")?;
+        let point = fields.split(' ').nth(4)?;
+        (tail.split(' ').next() == Some(kind)).then(|| PathBuf::from(unescape(point)))
+    });
+    Ok(found)
+}
+
+/// Reads a list of the kernel's in as few pieces as can be: each costs it a walk over all mounts before.
+fn read(path: &Path) -> std::io::Result<String> {
+    let file = openat(
+        CWD,
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        FileMode::empty(),
+    )?;
+    let mut text = Vec::with_capacity(32 << 10);
+    while rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text))? > 0 {
+        text.reserve(32 << 10);
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn open_root(point: &Path, magic: u64) -> Option<OwnedFd> {

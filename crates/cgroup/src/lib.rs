@@ -15,6 +15,7 @@ pub mod error;
 pub mod features;
 pub mod group;
 pub mod hierarchy;
+pub mod resctrl;
 pub mod stats;
 pub mod systemd;
 
@@ -32,4 +33,5 @@ pub use error::{Error, Result};
 pub use features::Features;
 pub use group::{Entry, Group};
 pub use hierarchy::{Controller, Host, Mode, host, is_unified};
+pub use remove::remove_folders;
 pub use stats::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

@@ -1,8 +1,10 @@
 //! Removing a group from every hierarchy, with the groups made inside it.
 
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{AtFlags, CWD, unlinkat};
 use rustix::io::Errno;
 
 use crate::dir::Dir;
@@ -50,6 +52,19 @@ impl Group {
         let mut roots = legacy.chain(self.host.unified.iter().map(|tree| &tree.root));
         roots.all(|root| remove_tree(root, &self.path).is_ok())
     }
+}
+
+/// Removes a group by its folders, as [`Group::folders`] told them when it was made, without a look at what else the machine
+/// has. Answers whether it is gone: not, when processes or groups are in it or the kernel has not put away the last of them;
+/// then [`Group::remove`] is for the rest.
+#[must_use]
+pub fn remove_folders(folders: &[PathBuf]) -> bool {
+    folders.iter().all(|folder| {
+        matches!(
+            unlinkat(CWD, folder, AtFlags::REMOVEDIR),
+            Ok(()) | Err(Errno::NOENT)
+        )
+    })
 }
 
 fn remove_until(root: &Dir, path: &str, deadline: Instant) -> rustix::io::Result<()> {

@@ -20,13 +20,14 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a bundle and enters it: relative sources of mounts count from there.
-    pub(crate) fn enter(folder: Option<&str>) -> Result<Self, Error> {
+    /// Reads a bundle and enters it: relative sources of mounts count from there. `config` is read in the place of its
+    /// `config.json`.
+    pub(crate) fn enter(folder: Option<&str>, config: Option<PathBuf>) -> Result<Self, Error> {
         let folder = Path::new(folder.unwrap_or("."));
         rustix::process::chdir(folder)
             .map_err(|errno| Error::file("enter the bundle", folder)(errno.into()))?;
         let path = std::env::current_dir().map_err(Error::file("find", folder))?;
-        let spec = read(Path::new("config.json"))?;
+        let spec = read(config.as_deref().unwrap_or(Path::new("config.json")))?;
         check(&spec)?;
         let root = spec.root.as_ref().ok_or_else(|| Error::Spec {
             member: "root",
@@ -62,10 +63,7 @@ fn read(path: &Path) -> Result<Spec, Error> {
         });
     }
     let text = fs::read(path).map_err(Error::file("read", path))?;
-    serde_json::from_slice(&text).map_err(|source| Error::Json {
-        path: path.to_owned(),
-        source,
-    })
+    crate::json::read(&text, path)
 }
 
 /// Spec: OCI runtime, "Specification version": one that is not supported must be refused.

@@ -44,16 +44,24 @@ impl Console {
 
 /// Sends the master as one message: its name, with the descriptor beside.
 pub(crate) fn send(master: &OwnedFd, path: &Path) -> Result<(), Error> {
-    let failed = |errno: Errno| Error::file("send the terminal to", path)(errno.into());
-    let socket = connected(path).map_err(failed)?;
-    let fds = [master.as_fd()];
+    give(master, b"/dev/ptmx", path)
+        .map_err(|errno| Error::file("send the terminal to", path)(errno.into()))
+}
+
+/// Sends a pidfd the same way.
+pub(crate) fn send_pidfd(pidfd: &OwnedFd, path: &Path) -> Result<(), Error> {
+    give(pidfd, b"pidfd", path)
+        .map_err(|errno| Error::file("send the pidfd to", path)(errno.into()))
+}
+
+fn give(fd: &OwnedFd, name: &[u8], path: &Path) -> Result<(), Errno> {
+    let socket = connected(path)?;
+    let fds = [fd.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&fds));
-    let name = [IoSlice::new(b"/dev/ptmx")];
-    sendmsg(&socket, &name, &mut control, SendFlags::NOSIGNAL)
-        .map(drop)
-        .map_err(failed)
+    let name = [IoSlice::new(name)];
+    sendmsg(&socket, &name, &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// Connects through a descriptor of the folder: an address holds 108 bytes, a path more.

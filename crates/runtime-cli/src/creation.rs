@@ -35,6 +35,15 @@ pub(crate) const PRESERVE_FDS: Flag = value(
     "pass this many descriptors beyond the standard streams",
 );
 
+pub(crate) const PIDFD_SOCKET: Flag = value(
+    &["pidfd-socket"],
+    "socket that receives a pidfd of the process",
+);
+pub(crate) const CONFIG: Flag = value(
+    &["config"],
+    "file to read in the place of the bundle's config.json (crun's option)",
+);
+
 /// A container on its way: its id is claimed, its cgroup made.
 #[derive(Debug)]
 pub(crate) struct Making {
@@ -48,12 +57,14 @@ pub(crate) struct Making {
     filter: Option<Program>,
     manner: Manner,
     pid_file: Option<PathBuf>,
+    pidfd_socket: Option<PathBuf>,
 }
 
 /// What was made: a process, and perhaps its terminal.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) pid: i32,
+    pub(crate) pidfd: Option<std::os::fd::OwnedFd>,
     pub(crate) terminal: Option<std::os::fd::OwnedFd>,
     pub(crate) shared_root: Option<SharedRoot>,
 }
@@ -77,12 +88,10 @@ impl Making {
     ) -> Result<Self, Error> {
         crate::record::check_id(id)?;
         let preserved = descriptors::prepare(given)?;
-        // What the start made resident is not needed any more; nor, further on, what has read the bundle.
-        sys::memory::forget_code();
         let pid_file = file_option(given, "pid-file")?;
         let socket = file_option(given, "console-socket")?;
-        let bundle = Bundle::enter(given.text("bundle"))?;
-        sys::memory::forget_code();
+        let pidfd_socket = file_option(given, "pidfd-socket")?;
+        let bundle = Bundle::enter(given.text("bundle"), file_option(given, "config")?)?;
         let mut spec = bundle.spec;
         let process = spec.process.as_mut().ok_or_else(|| Error::Spec {
             member: "process",
@@ -101,6 +110,10 @@ impl Making {
                 runtime::seccomp::compile(profile).map_err(|source| Error::Seccomp { source })
             })
             .transpose()?;
+        // It is compiled: neither we nor an exec read the rules again.
+        if let Some(profile) = &mut linux.seccomp {
+            profile.syscalls = Vec::new();
+        }
         let path = crate::limits::path(linux, id);
         let mut record = record(id, &spec, &bundle.path, &bundle.rootfs, path);
         let unit = match globals.systemd {
@@ -116,6 +129,7 @@ impl Making {
             Ok(made) => made,
             Err(error) => {
                 // What failed first is what is told.
+                let _ = cgroup::resctrl::remove(&container.record.own_classes);
                 let _ = container.forget();
                 return Err(error);
             }
@@ -133,6 +147,7 @@ impl Making {
             filter,
             manner: manner(given, preserved),
             pid_file,
+            pidfd_socket,
         })
     }
 
@@ -167,6 +182,12 @@ impl Making {
         self.placeholder.is_some()
     }
 
+    /// Keeps what execs will need.
+    pub(crate) fn keep_for_execs(&self) -> Result<(), Error> {
+        let filter = self.filter.as_ref().map(Program::encode);
+        self.container.save_for_execs(&self.spec, filter.as_deref())
+    }
+
     /// Writes down what was made. Returns the terminal when it is for us to serve.
     pub(crate) fn keep(&mut self, made: Made) -> Result<Option<std::os::fd::OwnedFd>, Error> {
         // The container is in its scope now.
@@ -175,9 +196,8 @@ impl Making {
         record.pid = made.pid;
         record.shared_root = made.shared_root;
         record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
-        let filter = self.filter.as_ref().map(Program::encode);
-        self.container
-            .save_for_execs(&mut self.spec, filter.as_deref())?;
+        let folders = self.group.folders().into_iter();
+        record.cgroup_folders = folders.map(|(_, folder)| folder).collect();
         self.container.save()?;
         let terminal = match (&self.console, made.terminal) {
             (Console::Socket(path), Some(master)) => {
@@ -186,6 +206,9 @@ impl Making {
             }
             (_, terminal) => terminal,
         };
+        if let (Some(path), Some(pidfd)) = (&self.pidfd_socket, &made.pidfd) {
+            console::send_pidfd(pidfd, path)?;
+        }
         if let Some(path) = &self.pid_file {
             write_pid(path, made.pid)?;
         }
@@ -216,6 +239,14 @@ fn make_group(
 ) -> Result<(Group, Option<Placeholder>), Error> {
     let linux = spec.linux.clone().unwrap_or_default();
     let resources = crate::limits::of(&linux);
+    if let Some(wanted) = &linux.intel_rdt {
+        let class = cgroup::resctrl::create(wanted, &container.record.id)
+            .map_err(|source| Error::Cgroup { source })?;
+        container.record.class_folders = class.enters;
+        container.record.own_classes = class.owns;
+        // A creator that is killed midway leaves no class behind.
+        container.save()?;
+    }
     let mut placeholder = None;
     if let Some(unit) = unit {
         let id = &container.record.id;
@@ -224,7 +255,8 @@ fn make_group(
         placeholder = Some(holder);
     }
     let group = Group::create(&container.record.cgroup, &resources)
-        .map_err(|source| Error::Cgroup { source })?;
+        .map_err(|source| Error::Cgroup { source })?
+        .beside(&container.record.class_folders);
     Ok((group, placeholder))
 }
 
@@ -243,6 +275,7 @@ fn manner(given: &Given, preserved: Preserved) -> Manner {
 
 fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -> Record {
     let hooks = spec.hooks.clone().unwrap_or_default();
+    let linux = spec.linux.as_ref();
     Record {
         id: id.to_owned(),
         pid: 0,
@@ -251,9 +284,15 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         rootfs: rootfs.to_owned(),
         created: jiff::Timestamp::now().to_string(),
         cgroup,
-        owns_pids: spec.linux.as_ref().is_some_and(owns_pids),
+        owns_pids: linux.is_some_and(owns_pids),
+        cgroup_folders: Vec::new(),
+        class_folders: Vec::new(),
+        own_classes: Vec::new(),
         systemd_unit: None,
         shared_root: None,
+        has_listener: linux
+            .and_then(|linux| linux.seccomp.as_ref())
+            .is_some_and(|profile| !profile.listener_path.is_empty()),
         annotations: spec.annotations.clone(),
         poststart: hooks.poststart,
         poststop: hooks.poststop,

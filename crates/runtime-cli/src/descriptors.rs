@@ -75,19 +75,22 @@ fn open_standard_streams() -> Result<(), Error> {
 }
 
 fn seal() -> Result<(), Error> {
-    let args = std::env::args_os().map(OsStringExt::into_vec);
-    let env = std::env::vars_os().map(|(name, value)| {
-        let mut pair = name.into_vec();
-        pair.push(b'=');
-        pair.extend(value.into_vec());
-        pair
-    });
-    let strings = |list: &mut dyn Iterator<Item = Vec<u8>>| -> Vec<CString> {
-        list.map(|each| CString::new(each).expect("the kernel's strings hold no zero byte"))
-            .collect()
-    };
-    let (args, env) = (strings(&mut { args }), strings(&mut { env }));
-    runtime::sealed::ensure(args, env).map_err(|source| Error::Seal { source })
+    runtime::sealed::ensure(|| {
+        let args = std::env::args_os().map(OsStringExt::into_vec);
+        let env = std::env::vars_os().map(|(name, value)| {
+            let mut pair = name.into_vec();
+            pair.push(b'=');
+            pair.extend(value.into_vec());
+            pair
+        });
+        (strings(args), strings(env))
+    })
+    .map_err(|source| Error::Seal { source })
+}
+
+fn strings(list: impl Iterator<Item = Vec<u8>>) -> Vec<CString> {
+    list.map(|each| CString::new(each).expect("the kernel's strings hold no zero byte"))
+        .collect()
 }
 
 /// Our own standard streams, for the container.

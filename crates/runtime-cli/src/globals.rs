@@ -32,6 +32,10 @@ pub(crate) const FLAGS: &[Flag] = &[
     switch(&["systemd-cgroup"], "let systemd manage cgroups"),
     value(&["rootless"], "ignored"),
     value(
+        &["log-level"],
+        "ignored: errors and warnings are logged (crun's option)",
+    ),
+    value(
         &["cgroup-manager"],
         "cgroupfs, systemd or disabled (crun's option)",
     ),

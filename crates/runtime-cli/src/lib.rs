@@ -13,6 +13,7 @@ mod descriptors;
 mod error;
 mod foreground;
 mod globals;
+mod json;
 mod limits;
 mod options;
 mod process_table;
@@ -23,7 +24,6 @@ mod signals;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use error::Error;
 use globals::Globals;
@@ -43,13 +43,15 @@ pub(crate) struct Command {
 ///
 /// Must be called before any other thread exists: containers are made by a copy of this process.
 #[must_use]
-pub fn main(argv: Vec<OsString>) -> ExitCode {
+pub fn main(argv: Vec<OsString>) -> u8 {
+    // A reader that has gone is an error to tell of, not the end.
+    sys::signal::ignore(signals::PIPE);
     let mut globals = Globals::default();
     match dispatch(argv, &mut globals) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(error) => {
             globals.tell_error(&error.line());
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
     }
 }

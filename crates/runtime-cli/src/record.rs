@@ -49,12 +49,22 @@ pub(crate) struct Record {
     pub(crate) created: String,
     /// Path of its cgroup in every hierarchy.
     pub(crate) cgroup: String,
+    /// Its cgroup's folders, one in each hierarchy.
+    pub(crate) cgroup_folders: Vec<PathBuf>,
+    /// Its class of caches and bandwidth: the folders that its processes enter.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) class_folders: Vec<PathBuf>,
+    /// Those of them that were made for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) own_classes: Vec<PathBuf>,
     /// Its scope, when systemd keeps its cgroup.
     pub(crate) systemd_unit: Option<String>,
     /// Whether its processes end with its first one.
     pub(crate) owns_pids: bool,
     /// Its root, when it lies in a mount namespace of others.
     pub(crate) shared_root: Option<SharedRoot>,
+    /// Whether its filter asks somebody: who, its spec says.
+    pub(crate) has_listener: bool,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) poststart: Vec<Hook>,
     pub(crate) poststop: Vec<Hook>,
@@ -164,8 +174,6 @@ impl Container {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|source| Error::Json { path: file, source })?,
         };
-        // What the start and the reading have made resident is not needed any more.
-        sys::memory::forget_code();
         Ok(Self {
             record,
             path,
@@ -187,14 +195,7 @@ impl Container {
     }
 
     /// Keeps what execs need.
-    pub(crate) fn save_for_execs(
-        &self,
-        spec: &mut Spec,
-        filter: Option<&[u8]>,
-    ) -> Result<(), Error> {
-        if let Some(profile) = spec.linux.as_mut().and_then(|linux| linux.seccomp.as_mut()) {
-            profile.syscalls.clear();
-        }
+    pub(crate) fn save_for_execs(&self, spec: &Spec, filter: Option<&[u8]>) -> Result<(), Error> {
         let path = self.path.join(CONFIG);
         let text = serde_json::to_vec(spec).map_err(|source| Error::Json {
             path: path.clone(),
@@ -287,7 +288,7 @@ impl Container {
             return Ok(None);
         }
         match cgroup::Group::open(&self.record.cgroup) {
-            Ok(group) => Ok(Some(group)),
+            Ok(group) => Ok(Some(group.beside(&self.record.class_folders))),
             Err(cgroup::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(Error::Cgroup { source }),
         }

@@ -45,6 +45,37 @@ fn await_end(init: &OwnedFd) -> Result<(), Error> {
 
 /// Removes what is left of a container whose first process has ended.
 pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Error> {
+    let record = &container.record;
+    // The usual case: all of its processes have ended with its first one, and the group is empty.
+    let gone = record.owns_pids
+        && record.systemd_unit.is_none()
+        && !record.cgroup_folders.is_empty()
+        && cgroup::remove_folders(&record.cgroup_folders);
+    if !gone {
+        remove_group(container)?;
+    }
+    cgroup::resctrl::remove(&record.own_classes).map_err(|source| Error::Cgroup { source })?;
+    if let Some(root) = &record.shared_root
+        && let Err(source) = root.detach()
+    {
+        return Err(Error::Detach {
+            path: record.rootfs.clone(),
+            source,
+        });
+    }
+    container.forget()?;
+    if !record.poststop.is_empty() {
+        let state = container.state(Status::Stopped);
+        // Spec: "Lifecycle": a failed poststop hook is told of, and nothing else changes.
+        if let Err(error) = runtime::run_hooks("poststop", &record.poststop, &state) {
+            globals.warn(&fault::chain(&error));
+        }
+    }
+    Ok(())
+}
+
+/// Ends what may be left in the container's cgroup, and removes it.
+fn remove_group(container: &Container) -> Result<(), Error> {
     let group = container.group()?;
     if let Some(group) = &group {
         // A pid namespace ends with its first process; without one the others live on.
@@ -66,23 +97,6 @@ pub(crate) fn remove(globals: &Globals, container: &Container) -> Result<(), Err
             other => other,
         };
         removed.map_err(|source| Error::Cgroup { source })?;
-    }
-    if let Some(root) = &container.record.shared_root
-        && let Err(source) = root.detach()
-    {
-        return Err(Error::Detach {
-            path: container.record.rootfs.clone(),
-            source,
-        });
-    }
-    container.forget()?;
-    let hooks = &container.record.poststop;
-    if !hooks.is_empty() {
-        let state = container.state(Status::Stopped);
-        // Spec: "Lifecycle": a failed poststop hook is told of, and nothing else changes.
-        if let Err(error) = runtime::run_hooks("poststop", hooks, &state) {
-            globals.warn(&fault::chain(&error));
-        }
     }
     Ok(())
 }

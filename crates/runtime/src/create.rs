@@ -111,12 +111,18 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
 }
 
 /// Makes a container that waits at a gate, and that lives on when we end. Whoever opens the gate with
-/// [`open_gate`](crate::open_gate) starts it; the hooks after the start are theirs to run.
+/// [`open_gate`](crate::open_gate) starts it; the hooks after the start are theirs to run. `meanwhile` is what the caller
+/// has to do in the time that the container's first process takes to get there.
 ///
 /// # Errors
 /// See [`Error`]; nothing is left behind but the caller's cgroup and the gate's socket.
-pub fn create_apart(create: Create<'_>, gate: Gate) -> Result<Waiting, Error> {
+pub fn create_apart(
+    create: Create<'_>,
+    gate: Gate,
+    meanwhile: impl FnOnce(),
+) -> Result<Waiting, Error> {
     let (mut born, after) = bear(create, StartAt::Gate(gate))?;
+    meanwhile();
     match born.advance(&after) {
         Ok(News::Ready) => Ok(Waiting {
             pid: born.pid,

@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use oci::Rootfs;
-use oci::runtime::{Hook, Linux, NamespaceKind, Spec, State, TimeOffset};
+use oci::runtime::{Hook, NamespaceKind, Spec, State, TimeOffset};
 use sys::mount::Propagation;
 use sys::namespace::Namespaces;
 
@@ -113,7 +113,13 @@ impl<'a> Plan<'a> {
             .process
             .as_ref()
             .ok_or_else(|| Error::invalid("process", "it is missing"))?;
-        refuse_intel_rdt(linux)?;
+        let in_class = create.cgroup.is_some_and(cgroup::Group::enters_beside);
+        if linux.intel_rdt.is_some() && !in_class {
+            // The caller makes classes, as it makes cgroups. What it did not is not left out in silence.
+            return Err(Error::Unsupported {
+                member: "linux.intelRdt",
+            });
+        }
         let namespaces = NamespacePlan::new(linux)?;
         let net_devices = crate::net_devices::plan(linux)?;
         let sysctl = sysctl::plan(linux, &namespaces)?;
@@ -193,26 +199,6 @@ fn place(
             "linux.namespaces",
             "a root put together from layers has no folder to be seen at: it needs a mount namespace of its own",
         )),
-    }
-}
-
-/// Where classes of caches and memory bandwidth would be made.
-const RESCTRL: &str = "/sys/fs/resctrl/schemata";
-
-/// What would otherwise be left out in silence.
-fn refuse_intel_rdt(linux: &Linux) -> Result<(), Error> {
-    match linux.intel_rdt {
-        None => Ok(()),
-        Some(_) if rustix::fs::access(RESCTRL, rustix::fs::Access::EXISTS).is_err() => {
-            Err(Error::invalid(
-                "linux.intelRdt",
-                "intelRdt is specified in config, but Intel RDT is not supported or enabled: no resctrl file system at \
-                 /sys/fs/resctrl",
-            ))
-        }
-        Some(_) => Err(Error::Unsupported {
-            member: "linux.intelRdt",
-        }),
     }
 }
 

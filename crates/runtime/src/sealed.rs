@@ -19,21 +19,37 @@ use sys::mount::{Attr, Change, Depth, set_attributes};
 
 const SELF: &str = "/proc/self/exe";
 
-/// Goes on in a process whose program cannot be written: at once when it is so already, otherwise by executing ourselves
-/// again with these arguments and this environment.
+/// Goes on in a process whose program cannot be written: at once when it is so already, by exchanging the file that it runs
+/// from where the kernel lets us, otherwise by executing ourselves again with these arguments and this environment.
 ///
 /// # Errors
 /// When neither a mount nor a copy can be made or executed.
-pub fn ensure(args: Vec<CString>, env: Vec<CString>) -> io::Result<()> {
+pub fn ensure(again: impl FnOnce() -> (Vec<CString>, Vec<CString>)) -> io::Result<()> {
     let own = open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     if is_sealed(&own) {
         return Ok(());
     }
+    drop(own);
+    if exchange().is_ok_and(|sealed| sealed) {
+        return Ok(());
+    }
+    let (args, env) = again();
     Err(fexecve(
         program()?.as_fd(),
         &Strings::new(args),
         &Strings::new(env),
     ))
+}
+
+/// Runs from the read-only mount from here on, and looks whether it is so.
+fn exchange() -> io::Result<bool> {
+    use std::os::fd::AsRawFd;
+    let mount = mounted()?;
+    let through = format!("/proc/self/fd/{}", mount.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = open(through, flags, Mode::empty())?;
+    sys::image::run_from(file.as_fd())?;
+    Ok(is_sealed(&open(SELF, flags, Mode::empty())?))
 }
 
 /// The running binary as a file that nobody can write, ready to be executed by its descriptor.

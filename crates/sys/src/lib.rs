@@ -5,8 +5,10 @@
 pub mod bpf;
 pub mod caps;
 pub mod datagram;
+pub mod early;
 pub mod exec;
 pub mod fds;
+pub mod image;
 pub mod keyring;
 pub mod memory;
 pub mod mount;

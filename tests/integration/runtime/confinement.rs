@@ -15,6 +15,12 @@ fn the_runtimes_program_cannot_be_written_through_proc() {
     let sealed = rustix::fs::fcntl_get_seals(&file)
         .is_ok_and(|seals| seals.contains(rustix::fs::SealFlags::WRITE));
     assert!(readonly || sealed, "{exe} is on a writable mount");
+    // Its mappings lead to the file, too, for whoever has the right to follow them.
+    let mappings = std::fs::read_dir(format!("/proc/{}/map_files", bundle.pid()));
+    for mapping in mappings.expect("we are root").flatten() {
+        let opened = std::fs::OpenOptions::new().write(true).open(mapping.path());
+        assert!(opened.is_err(), "{mapping:?} can be written");
+    }
 }
 
 #[test]

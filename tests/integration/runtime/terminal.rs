@@ -32,7 +32,7 @@ fn a_foreground_run_shows_the_containers_terminal_on_ours() {
 }
 
 /// Takes the master that the runtime sends.
-fn receive(listener: &UnixListener) -> std::fs::File {
+pub(super) fn receive(listener: &UnixListener) -> std::fs::File {
     let (stream, _) = listener.accept().expect("the runtime connects");
     let mut name = [0u8; 256];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

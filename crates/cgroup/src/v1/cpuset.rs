@@ -34,23 +34,15 @@ pub(crate) fn prepare_parent(parent: &Dir) -> rustix::io::Result<()> {
 
 /// Gives a v1 group that has no CPUs or memory nodes those of its parent, and its parents those of theirs.
 pub(crate) fn inherit(root: &Dir, path: &str, dir: &Dir, is_new: bool) -> Result<()> {
-    // A parent that hands down hands both down.
-    let [_, mems] = FILES;
-    let files: &[&str] = if is_new { &[mems] } else { &FILES };
-    let has = |file: &&str| Ok(!dir.get(Controller::Cpuset, file)?.trim().is_empty());
-    if files
-        .iter()
-        .map(has)
-        .collect::<Result<Vec<_>>>()?
-        .iter()
-        .all(|has| *has)
+    let is_empty = |file| Ok(dir.get(Controller::Cpuset, file)?.trim().is_empty());
+    let [cpus, mems] = FILES;
+    // A parent that hands down hands both down, so a new group has both or none.
+    let no_mems = is_empty(mems)?;
+    let no_cpus = if is_new { no_mems } else { is_empty(cpus)? };
+    for (file, _) in [(cpus, no_cpus), (mems, no_mems)]
+        .into_iter()
+        .filter(|(_, empty)| *empty)
     {
-        return Ok(());
-    }
-    for file in FILES {
-        if !dir.get(Controller::Cpuset, file)?.trim().is_empty() {
-            continue;
-        }
         let mut value = root.get(Controller::Cpuset, file)?;
         for (at, _) in path.match_indices('/') {
             let parent = root.at(&path[..at], dir.group());

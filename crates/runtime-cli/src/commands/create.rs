@@ -2,11 +2,12 @@
 
 use crate::Command;
 use crate::creation::{
-    BUNDLE, CONSOLE_SOCKET, Made, Making, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PRESERVE_FDS,
+    BUNDLE, CONFIG, CONSOLE_SOCKET, Made, Making, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PIDFD_SOCKET,
+    PRESERVE_FDS,
 };
 use crate::error::Error;
 use crate::globals::Globals;
-use crate::options::{Ends, Given};
+use crate::options::{Ends, Given, switch};
 use crate::record::GATE;
 
 pub(crate) const COMMAND: Command = Command {
@@ -15,8 +16,11 @@ pub(crate) const COMMAND: Command = Command {
     about: "create a container",
     flags: &[
         BUNDLE,
+        CONFIG,
         CONSOLE_SOCKET,
         PID_FILE,
+        PIDFD_SOCKET,
+        switch(&["no-subreaper"], "ignored: orphans are not adopted"),
         NO_PIVOT,
         NO_NEW_KEYRING,
         PRESERVE_FDS,
@@ -47,10 +51,13 @@ fn create(making: &mut Making) -> Result<(), Error> {
             what: "make the start gate",
             source: errno.into(),
         })?;
-    let waiting =
-        runtime::create_apart(making.order()?, gate).map_err(|source| Error::Start { source })?;
+    let mut kept = Ok(());
+    let waiting = runtime::create_apart(making.order()?, gate, || kept = making.keep_for_execs())
+        .map_err(|source| Error::Start { source })?;
+    kept?;
     let made = Made {
         pid: waiting.pid,
+        pidfd: Some(waiting.pidfd),
         terminal: waiting.console,
         shared_root: waiting.shared_root,
     };

@@ -8,7 +8,7 @@ use runtime::{Exec, ExecProcess, Manner, Stdio};
 
 use crate::Command;
 use crate::console::{self, Console};
-use crate::creation::{self, CONSOLE_SOCKET, PID_FILE, PRESERVE_FDS};
+use crate::creation::{self, CONSOLE_SOCKET, PID_FILE, PIDFD_SOCKET, PRESERVE_FDS};
 use crate::descriptors;
 use crate::error::Error;
 use crate::foreground::{self, Watch};
@@ -30,12 +30,16 @@ pub(crate) const COMMAND: Command = Command {
         value(&["process", "p"], "file with the process to run"),
         switch(&["detach", "d"], "leave the process running"),
         PID_FILE,
+        PIDFD_SOCKET,
         value(&["process-label"], "SELinux label of the process"),
         value(&["apparmor"], "AppArmor profile of the process"),
         switch(&["no-new-privs"], "the process can gain no privileges"),
         value(&["cap", "c"], "add a capability"),
         PRESERVE_FDS,
-        value(&["cgroup"], "run in a cgroup below the container's"),
+        value(
+            &["cgroup"],
+            "run in a cgroup below the container's: [<controllers>:]<cgroup>",
+        ),
         switch(&["ignore-paused"], "run even if the container is paused"),
     ],
     ends: Ends::AtArgument,
@@ -57,13 +61,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
     if !given.is_on("ignore-paused") && group.is_frozen().unwrap_or(false) {
         return Err(Error::ExecPaused);
     }
-    let group = match given.text("cgroup").filter(|path| !path.is_empty()) {
-        None => group,
-        Some(below) => {
-            cgroup::Group::open(&format!("{}/{}", group.path(), below.trim_matches('/')))
-                .map_err(|source| Error::Cgroup { source })?
-        }
-    };
+    let group = given.list("cgroup").try_fold(group, below)?;
     let spec = container.spec()?;
     let mut process = process(given, &spec, command)?;
     process.env.extend(preserved.environment());
@@ -74,8 +72,6 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
         process.terminal,
     )?;
     let filter = container.filter()?;
-    // What has read all this is not needed any more.
-    sys::memory::forget_code();
     let watch = match detach {
         true => None,
         false => Some(Watch::begin()?),
@@ -101,6 +97,21 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
     follow(given, console, watch.as_ref(), made)
 }
 
+/// The container's cgroup with some of its hierarchies, or all, a step further down.
+fn below(group: cgroup::Group, word: &str) -> Result<cgroup::Group, Error> {
+    let (controllers, path) = word.split_once(':').unwrap_or(("", word));
+    let controllers: Vec<&str> = controllers
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .collect();
+    match path.trim_matches('/') {
+        "" => Ok(group),
+        path => group
+            .below(&controllers, path)
+            .map_err(|source| Error::Cgroup { source }),
+    }
+}
+
 fn follow(
     given: &Given,
     console: Console,
@@ -119,6 +130,10 @@ fn follow(
         Some(path) => creation::write_pid(&path, made.pid),
         None => Ok(()),
     });
+    let told = told.and_then(|()| match creation::file_option(given, "pidfd-socket")? {
+        Some(path) => console::send_pidfd(&made.pidfd, &path),
+        None => Ok(()),
+    });
     if let Err(error) = told {
         // Nobody would know of it.
         let _ = sys::process::send_signal(made.pidfd.as_fd(), crate::signals::KILL);
@@ -134,10 +149,7 @@ fn process(given: &Given, spec: &Spec, command: &[String]) -> Result<Process, Er
     if let Some(path) = given.text("process") {
         let path = Path::new(path);
         let text = std::fs::read(path).map_err(Error::file("read", path))?;
-        return serde_json::from_slice(&text).map_err(|source| Error::Json {
-            path: path.to_owned(),
-            source,
-        });
+        return crate::json::read(&text, path);
     }
     if command.is_empty() {
         return Err(Error::Arguments {

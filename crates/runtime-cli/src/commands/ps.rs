@@ -18,12 +18,6 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
     let (id, rest) = given.args.split_first().ok_or(Error::NoId)?;
-    if rest.iter().any(|word| word != "-ef") {
-        return Err(Error::Arguments {
-            command: "ps",
-            expected: "the table has the columns of `ps -ef`; other options of ps are not known",
-        });
-    }
     let container = Container::open(&globals.root, id)?;
     let group = container.require_group()?;
     let pids = group.pids().map_err(|source| Error::Cgroup { source })?;
@@ -32,12 +26,52 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
             let list: Vec<String> = pids.iter().map(i32::to_string).collect();
             crate::print(&format!("[{}]\n", list.join(",")))
         }
-        "table" => crate::print(&table(&pids)),
+        "table" if rest.iter().all(|word| word == "-ef") => crate::print(&table(&pids)),
+        "table" => crate::print(&others_table(rest, &pids)?),
         other => Err(Error::Value {
             flag: "format".to_owned(),
             value: other.to_owned(),
         }),
     }
+}
+
+/// The table that the machine's ps(1) makes of options other than ours, without the lines of other processes.
+fn others_table(options: &[String], pids: &[i32]) -> Result<String, Error> {
+    let failed = |source| Error::Streams {
+        what: "run ps: options other than -ef are for the machine's",
+        source,
+    };
+    let output = std::process::Command::new("ps")
+        .args(options)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(failed)?;
+    if !output.status.success() {
+        return Err(failed(std::io::Error::other(output.status.to_string())));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    of_these(&text, pids).ok_or(Error::Arguments {
+        command: "ps",
+        expected: "without a column PID nobody knows which processes are the container's",
+    })
+}
+
+/// The head and the lines whose column `PID` is among these.
+fn of_these(text: &str, pids: &[i32]) -> Option<String> {
+    let (head, lines) = text.split_once('\n')?;
+    let column = head.split_whitespace().position(|name| name == "PID")?;
+    let kept = lines.lines().filter(|line| {
+        let pid = line.split_whitespace().nth(column);
+        pid.and_then(|pid| pid.parse().ok())
+            .is_some_and(|pid| pids.contains(&pid))
+    });
+    Some(
+        [head]
+            .into_iter()
+            .chain(kept)
+            .map(|line| format!("{line}\n"))
+            .collect(),
+    )
 }
 
 fn table(pids: &[i32]) -> String {
@@ -118,6 +152,16 @@ fn command(pid: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_lines_of_the_containers_processes_are_kept() {
+        let text = "COMMAND  PID\nsh        7\nls       70\n7        71\n";
+        assert_eq!(
+            of_these(text, &[7, 71]).expect("it has PID"),
+            "COMMAND  PID\nsh        7\n7        71\n"
+        );
+        assert_eq!(of_these("COMMAND\nsh\n", &[7]), None);
+    }
 
     #[test]
     fn terminals_have_names() {

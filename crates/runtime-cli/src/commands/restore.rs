@@ -109,6 +109,7 @@ fn follow(
     let made = made(&pid_file)?;
     let pid = Pid::from_raw(made.pid).ok_or(Error::NotRunning)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| Error::NotRunning)?;
+    making.keep_for_execs()?;
     making.keep(made)?;
     let Some(watch) = watch else { return Ok(0) };
     let code = foreground::accompany(&watch, &pidfd, None)?;
@@ -191,6 +192,7 @@ fn made(pid_file: &Path) -> Result<Made, Error> {
     })?;
     Ok(Made {
         pid,
+        pidfd: None,
         terminal: None,
         shared_root: None,
     })

@@ -2,7 +2,8 @@
 
 use crate::Command;
 use crate::creation::{
-    BUNDLE, CONSOLE_SOCKET, Made, Making, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PRESERVE_FDS,
+    BUNDLE, CONFIG, CONSOLE_SOCKET, Made, Making, NO_NEW_KEYRING, NO_PIVOT, PID_FILE, PIDFD_SOCKET,
+    PRESERVE_FDS,
 };
 use crate::error::Error;
 use crate::foreground::{self, Watch};
@@ -16,10 +17,12 @@ pub(crate) const COMMAND: Command = Command {
     about: "create and start a container",
     flags: &[
         BUNDLE,
+        CONFIG,
         CONSOLE_SOCKET,
         switch(&["detach", "d"], "leave the container running"),
         switch(&["keep"], "do not delete the container when it ends"),
         PID_FILE,
+        PIDFD_SOCKET,
         switch(&["no-subreaper"], "ignored: orphans are not adopted"),
         NO_PIVOT,
         NO_NEW_KEYRING,
@@ -55,9 +58,11 @@ fn follow(making: &mut Making, detach: bool) -> Result<u8, Error> {
         true => None,
         false => Some(Watch::begin()?),
     };
+    making.keep_for_execs()?;
     let started = runtime::run(making.order()?).map_err(|source| Error::Start { source })?;
     let made = Made {
         pid: started.pid,
+        pidfd: started.pidfd.try_clone().ok(),
         terminal: started.console,
         shared_root: started.shared_root,
     };

@@ -50,6 +50,9 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
 
 /// Who answers for its filter, if somebody does: the spec as kept has the listener, without the rules.
 fn listener(container: &Container) -> Result<Option<Listener>, Error> {
+    if !container.record.has_listener {
+        return Ok(None);
+    }
     let spec = container.spec()?;
     let state = container.state(Status::Created);
     Ok(spec.linux.and_then(|linux| Listener::of(&linux, state)))

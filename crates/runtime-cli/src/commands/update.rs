@@ -38,8 +38,14 @@ pub(crate) const COMMAND: Command = Command {
         value(&["kernel-memory"], "ignored: kernels have given it up"),
         value(&["kernel-memory-tcp"], "TCP buffer limit in bytes"),
         value(&["pids-limit"], "most processes"),
-        value(&["l3-cache-schema"], "not supported"),
-        value(&["mem-bw-schema"], "not supported"),
+        value(
+            &["l3-cache-schema"],
+            "schema of the L3 cache (Intel RDT), such as L3:0=f",
+        ),
+        value(
+            &["mem-bw-schema"],
+            "schema of the memory bandwidth, such as MB:0=20",
+        ),
     ],
     ends: Ends::Never,
     run,
@@ -53,13 +59,15 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
     ) {
         return Err(Error::NotRunning);
     }
-    for flag in ["l3-cache-schema", "mem-bw-schema"] {
-        if given.text(flag).is_some() {
-            return Err(Error::Spec {
-                member: "intelRdt",
-                reason: format!("--{flag} is not supported"),
-            });
-        }
+    let schema = |flag| given.text(flag).unwrap_or_default();
+    let (l3, bandwidth) = (schema("l3-cache-schema"), schema("mem-bw-schema"));
+    if !(l3.is_empty() && bandwidth.is_empty()) {
+        let class = container.record.class_folders.first();
+        let class = class.ok_or_else(|| Error::Spec {
+            member: "linux.intelRdt",
+            reason: "the container has no class of caches and bandwidth to change".to_owned(),
+        })?;
+        cgroup::resctrl::update(class, l3, bandwidth).map_err(|source| Error::Cgroup { source })?;
     }
     let resources = match given.text("resources") {
         Some("-") => read(std::io::stdin().lock(), "standard input")?,
@@ -80,11 +88,12 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
 }
 
 fn read(source: impl Read, name: &str) -> Result<LinuxResources, Error> {
-    let mut resources: LinuxResources =
-        serde_json::from_reader(source.take(1 << 20)).map_err(|source| Error::Json {
-            path: name.into(),
-            source,
-        })?;
+    let mut text = Vec::new();
+    let mut source = source.take(1 << 20);
+    source
+        .read_to_end(&mut text)
+        .map_err(Error::file("read", name))?;
+    let mut resources: LinuxResources = crate::json::read(&text, name.as_ref())?;
     // Documents of this kind write 0 for what is to stay as it is.
     if let Some(memory) = &mut resources.memory {
         for limit in [

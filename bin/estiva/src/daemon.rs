@@ -69,6 +69,12 @@ fn run(options: Options) -> Result<()> {
 }
 
 async fn serve(options: Options, spawner: shim::spawner::SpawnerHandle) -> Result<()> {
+    if let Some(pid) = running(&options.pidfile) {
+        bail!(
+            "{} names another daemon, which runs (pid {pid}): stop it, or choose another --pidfile",
+            options.pidfile.display()
+        );
+    }
     let engine = engine::Engine::open(options.engine.clone(), spawner).await?;
     let mut listeners = Vec::new();
     let mut sockets = Vec::new();
@@ -133,6 +139,14 @@ fn write_pidfile(path: &Path) -> Result<()> {
     }
     fs::write(path, format!("{}", std::process::id()))
         .with_context(|| format!("write {}", path.display()))
+}
+
+/// The daemon that a pidfile names, if it lives. A file that a killed daemon left may name somebody else by now.
+fn running(path: &Path) -> Option<u32> {
+    let pid: u32 = fs::read_to_string(path).ok()?.trim().parse().ok()?;
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let is_daemon = words.split(|byte| *byte == 0).nth(1) == Some(b"daemon");
+    (is_daemon && pid != std::process::id()).then_some(pid)
 }
 
 fn start_logging(options: &Options) {

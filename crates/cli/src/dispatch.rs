@@ -47,6 +47,16 @@ pub(crate) const GLOBAL: &[Flag] = &[
     flag("version", Kind::Bool, "Print the version and quit").short('v'),
 ];
 
+/// What to do about a failure that tells it only to those who know; most say it themselves.
+fn next_step(program: &str, message: &str) -> Option<String> {
+    let message = message.to_ascii_lowercase();
+    message.contains("no space left on device").then(|| {
+        format!(
+            "The disk is full: '{program} system df' shows what takes space, '{program} system prune' frees what nobody uses."
+        )
+    })
+}
+
 /// Runs one call and returns its exit code.
 pub(crate) async fn run(program: String, words: &[String], hooks: Hooks) -> u8 {
     match call(&program, words, hooks).await {
@@ -54,6 +64,9 @@ pub(crate) async fn run(program: String, words: &[String], hooks: Hooks) -> u8 {
         Err(failure) => {
             if let Some(message) = &failure.message {
                 out::complain(message);
+                if let Some(step) = next_step(&program, message) {
+                    out::complain(step);
+                }
             }
             failure.code
         }

@@ -286,6 +286,9 @@ fn long(
         }
         return Err(format!("unknown flag: --{name}"));
     };
+    if name == "time" {
+        crate::out::line("Flag --time has been deprecated, use --timeout instead");
+    }
     match value {
         Some(value) => found.store(flag, value),
         None if flag.kind == Kind::Bool => found.store(flag, "true"),

@@ -54,8 +54,8 @@ pub(crate) struct Shared {
     pub(crate) flusher: Flusher,
     spawner: Mutex<SpawnerHandle>,
     sweeping: AtomicBool,
-    /// Held for the life of the engine.
-    _lock: File,
+    /// Held for the life of the engine: of the data root and the exec root.
+    _locks: [File; 2],
 }
 
 impl Engine {
@@ -123,7 +123,10 @@ impl Shared {
             // Open folders would let users of the host run setuid files of images.
             make_folder(&folder, 0o700)?;
         }
-        let lock = lock(&options.data_root)?;
+        let locks = [
+            lock("data", &options.data_root)?,
+            lock("exec", &options.exec_root)?,
+        ];
         let content = Arc::new(content::Store::open(&options.data_root)?);
         let snapshots = Arc::new(snapshot::Store::open(&options.data_root.join("snapshots"))?);
         let images = Arc::new(image::Store::open(
@@ -149,7 +152,7 @@ impl Shared {
             networks,
             spawner: Mutex::new(spawner),
             sweeping: AtomicBool::new(false),
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -265,7 +268,7 @@ fn make_folder(folder: &Path, mode: u32) -> Result<()> {
         .map_err(|e| Error::file("create", folder, e))
 }
 
-fn lock(root: &Path) -> Result<File> {
+fn lock(what: &'static str, root: &Path) -> Result<File> {
     let path = root.join("lock");
     let open = || -> io::Result<File> {
         File::options()
@@ -282,6 +285,7 @@ fn lock(root: &Path) -> Result<File> {
             .trim()
             .to_owned();
         return Err(Error::RootInUse {
+            what,
             root: root.to_owned(),
             pid,
         });

@@ -61,10 +61,12 @@ pub enum Error {
     },
     /// Another engine holds the data root.
     #[error(
-        "the data root {root} is in use by another daemon (pid {pid}): stop it, or choose another --data-root"
+        "the {what} root {root} is in use by another daemon (pid {pid}): stop it, or choose another --{what}-root"
     )]
     RootInUse {
-        /// The data root.
+        /// `data` or `exec`.
+        what: &'static str,
+        /// The folder.
         root: PathBuf,
         /// Who holds it, as its lock file says.
         pid: String,

@@ -126,9 +126,21 @@ fn a_follower_that_rotation_has_overtaken_is_told() {
     let path = "/v1.51/containers/fast/logs?stdout=1&follow=1";
     let request = format!("GET {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
     slow.write_all(request.as_bytes()).expect("it reads");
+    slow.set_read_timeout(Some(ms(60_000)))
+        .expect("a socket of ours");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("first\n") {
+        let mut bytes = [0; 512];
+        let len = slow.read(&mut bytes).expect("it follows");
+        assert!(len > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend(&bytes[..len]);
+    }
+    // It reads no more for now, and the container goes on.
     let mut client = engine.cli("attach fast").start();
-    std::thread::sleep(ms(500));
-    client.write(b"\n");
+    testkit::eventually("the container has what is typed", || {
+        client.write(b"\n");
+        engine.ok("logs -n 1 fast") != "first"
+    });
     let newest = engine.inspect("fast")["LogPath"]
         .as_str()
         .expect("a path")
@@ -136,9 +148,6 @@ fn a_follower_that_rotation_has_overtaken_is_told() {
     testkit::within(ms(60_000), "all of it is written", || {
         std::fs::read_to_string(&newest).is_ok_and(|text| text.contains("\"300000\\n\""))
     });
-    slow.set_read_timeout(Some(ms(30_000)))
-        .expect("a socket of ours");
-    let mut answer = Vec::new();
     slow.read_to_end(&mut answer)
         .expect("the stream ends, since it is no longer whole");
     let text = String::from_utf8_lossy(&answer);

@@ -136,7 +136,8 @@ fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
     let image = Image::new("big:1")
         .layer(Archive::new().file("fill", &vec![7; 8_000_000]).finish())
         .docker_archive();
-    for round in 0..24u64 {
+    let root = testkit::rootfs::archive().to_vec();
+    for round in 0..44u64 {
         engine.cli("load").with_input(&image).success();
         drop(engine.run("--name runs big:1 sleep 600"));
         let victim = [
@@ -146,19 +147,28 @@ fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
             "load",
             "rmi -f big:1",
             "commit runs snap",
+            "import - made:1",
+            "volume create half",
+            "rename runs renamed",
+            "update -m 100m --restart on-failure runs",
+            "tag big:1 again:2",
         ];
         let line = victim[usize::try_from(round).expect("small") % victim.len()];
         let mut command = engine.cli(line).start();
-        if line == "load" {
-            command.write(&image);
-            command.close_stdin();
+        match line {
+            "load" => command.write(&image),
+            "import - made:1" => command.write(&root),
+            _ => {}
         }
+        command.close_stdin();
         // A few milliseconds, other ones each round: what takes long is hit early, in the middle and late.
         std::thread::sleep(Duration::from_micros(300 + 1_700 * (round * 7 % 11)));
         engine.kill_daemon();
         drop(command);
         engine.start_daemon();
         let names = engine.ok("ps -a --format '{{.Names}}'");
+        let running = names.lines().filter(|name| ["runs", "renamed"].contains(name));
+        assert!(running.count() <= 1, "one container has one name: {names}");
         for name in names.lines() {
             engine.ok(&format!("rm -f -v {name}"));
         }
@@ -168,7 +178,8 @@ fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
         }
         assert_eq!(engine.ok("ps -aq"), "", "after {line}");
         assert_eq!(engine.ok("images -aq"), "", "after {line}");
-        for folder in ["containers", "snapshots", "blobs/sha256"] {
+        engine.ok("volume prune -af");
+        for folder in ["containers", "snapshots", "blobs/sha256", "volumes"] {
             let path = engine.data_root().join(folder);
             eventually(&format!("after {line} nothing is left in {folder}"), || {
                 // The store's own: its lock and the empty folder under images without layers.

@@ -73,6 +73,7 @@ fn a_full_disk_is_told_and_leaves_no_half_image() {
             engine.cli("run --rm busybox echo well").run().text() == "well"
         });
         assert_eq!(engine.ok("ps -aq"), "");
+        a_change_that_did_not_fit_leaves_the_engine_usable(&engine, &small);
     });
     drop(
         std::process::Command::new("umount")
@@ -84,6 +85,37 @@ fn a_full_disk_is_told_and_leaves_no_half_image() {
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+fn a_change_that_did_not_fit_leaves_the_engine_usable(engine: &Engine, small: &std::path::Path) {
+    let fill = small.join("filled-by-others");
+    let file = std::fs::File::create(&fill).expect("a file of ours");
+    let mut block = 1 << 20;
+    while block > 0 {
+        match std::io::Write::write(&mut &file, &vec![1; block]) {
+            Ok(_) => {}
+            Err(_) => block /= 2,
+        }
+    }
+    for line in [
+        "tag busybox other:1",
+        "create --name half busybox true",
+        "volume create half",
+    ] {
+        let error = engine.fails(1, line);
+        let next = "The disk is full: 'estiva system df' shows what takes space";
+        assert!(error.contains("no space left on device"), "{line}: {error}");
+        assert!(
+            error.contains(next) || Engine::speaks_docker(),
+            "{line}: {error}"
+        );
+    }
+    drop(file);
+    std::fs::remove_file(&fill).expect("a file of ours");
+    assert_eq!(engine.ok("ps -aq") + &engine.ok("volume ls -q"), "");
+    engine.ok("tag busybox other:1");
+    engine.ok("volume create half");
+    assert_eq!(engine.ok("run --rm --name half other:1 echo well"), "well");
 }
 
 #[test]

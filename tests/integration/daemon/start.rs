@@ -4,26 +4,40 @@ use testkit::command::run;
 use testkit::{Engine, Options, eventually};
 
 #[test]
-fn a_second_daemon_on_the_same_root_is_refused() {
-    let engine = testkit::engine();
-    let mut command = engine.daemon_command();
+fn a_second_daemon_with_anything_of_the_first_is_refused() {
     if Engine::is_peer() {
         return testkit::skip("the peer notices by its pid file only");
     }
-    command.args([
-        "-H",
-        &format!("unix://{}", engine.root().join("other.sock").display()),
-    ]);
-    let output = run(&mut command, &[]);
-    assert_ne!(output.code, 0);
-    assert!(
-        output
-            .error()
-            .contains(&engine.data_root().display().to_string()),
-        "{}",
-        output.error()
-    );
-    assert_eq!(engine.ok("run --rm busybox echo unharmed"), "unharmed");
+    let engine = testkit::engine();
+    let own = |name: &str| engine.root().join(name).display().to_string();
+    let data = engine.data_root().display().to_string();
+    let (exec, pid) = (own("exec"), own("pid"));
+    let host = engine.host();
+    for (taken, said) in [
+        (&data, "the data root"),
+        (&exec, "the exec root"),
+        (&pid, "names another daemon, which runs"),
+        (&host, "another daemon listens on"),
+    ] {
+        let other = own("second");
+        let choose = |first: &str, name: &str| match first == taken {
+            true => first.to_owned(),
+            false => format!("{other}/{name}"),
+        };
+        let mut command = std::process::Command::new(testkit::engine::binary());
+        command.args(["daemon", "--bridge", "none"]);
+        command.args(["--data-root", &choose(&data, "data")]);
+        command.args(["--exec-root", &choose(&exec, "exec")]);
+        command.args(["--pidfile", &choose(&pid, "pid")]);
+        command.arg("-H").arg(match *taken == host {
+            true => host.clone(),
+            false => format!("unix://{other}/sock"),
+        });
+        let error = run(&mut command, &[]).failure(1);
+        let (_, place) = taken.split_once("://").unwrap_or(("", taken));
+        assert!(error.contains(said) && error.contains(place), "{error}");
+        assert_eq!(engine.ok("run --rm busybox echo unharmed"), "unharmed");
+    }
 }
 
 #[test]

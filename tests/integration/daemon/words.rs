@@ -82,6 +82,8 @@ const WRONG: &[(i32, &str)] = &[
     (1, "rename taken taken"),
     (1, "rename taken 'bad name'"),
     (1, "start nobody"),
+    (1, "stop --time 1 nobody"),
+    (1, "update --kernel-memory 9m nobody"),
     (1, "kill nobody"),
     (1, "kill idle"),
     (1, "kill -s NONSENSE taken"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{pull, shared};
 use crate::{
-    command::{Args, Cli, Command, Outcome, go_io_error},
+    command::{Args, Cli, Command, Failure, Outcome, go_io_error},
     create::{CONTAINER, EXTRA, Prepared, prepare},
     flags::Matches,
     json, out,
@@ -25,14 +25,29 @@ pub(super) static COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
+    check_system(matches)?;
     check_pull(matches).map_err(|error| shared::with_hint(cli, &error, 125))?;
     let prepared = prepare(matches, false).map_err(|error| shared::with_hint(cli, &error, 125))?;
     let client = cli.client()?;
     let id = make(client, matches, &prepared)
         .await
-        .map_err(crate::command::Failure::new)?;
+        .map_err(Failure::new)?;
     out::line(id);
     Ok(0)
+}
+
+/// Refuses options that mean something to another system only.
+///
+/// # Errors
+/// Docker's words.
+pub(super) fn check_system(matches: &Matches) -> Result<(), Failure> {
+    const OF_WINDOWS: [&str; 4] = ["cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"];
+    match OF_WINDOWS.iter().find(|flag| matches.is_set(flag)) {
+        Some(flag) => Err(Failure::new(format!(
+            "\"--{flag}\" is only supported on a Docker daemon running on windows, but the estiva daemon is running on linux"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses an unknown pull policy.

@@ -49,6 +49,7 @@ pub(super) static COMMAND: Command = Command {
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let refuse = |error: String| shared::with_hint(cli, &error, 125);
     let detach = matches.on("detach");
+    create::check_system(matches)?;
     create::check_pull(matches).map_err(refuse)?;
     if detach && matches.is_set("attach") {
         return Err(Failure::new(

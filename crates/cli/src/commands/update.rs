@@ -38,6 +38,7 @@ const FLAGS: &[Flag] = &[
         "CPU real-time budget per period in microseconds",
     ),
     flag("cpu-shares", Kind::Int, "CPU shares (relative weight)").short('c'),
+    flag("kernel-memory", Kind::Bytes, "Without effect, as in docker").hidden(),
     flag("cpus", Kind::Decimal, "Number of CPUs"),
     flag("cpuset-cpus", Kind::String, "CPUs to run on (0-3, 0,1)"),
     flag(
@@ -73,7 +74,7 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let body = Value::Object(body(matches).map_err(Failure::new)?);
-    if body.as_object().is_some_and(Map::is_empty) {
+    if body.as_object().is_some_and(Map::is_empty) && !matches.is_set("kernel-memory") {
         return Err(Failure::new(
             "you must provide one or more flags when using this command",
         ));

@@ -8,7 +8,7 @@ use oci::{Platform, Reference};
 
 use crate::body;
 use crate::call::Call;
-use crate::problem::{Problem, Result};
+use crate::problem::{Problem, Result, in_words};
 use crate::reply::Reply;
 
 /// `POST /images/create`.
@@ -73,10 +73,15 @@ async fn import(call: Call) -> Result {
                     })
                     .await
             }
-            Err(error) => lines.send(&Progress::failed(fault::chain(&error))).await,
+            Err(error) => lines.send(&failed(&error)).await,
         };
     });
     Ok(reply)
+}
+
+/// The line of a stream that ends it with an error.
+pub(super) fn failed(error: &engine::Error) -> Progress {
+    Progress::failed(in_words(&fault::chain(error)))
 }
 
 /// `POST /commit`.

@@ -24,7 +24,7 @@ pub(super) async fn load(call: Call) -> Result {
             while let Some(event) = events.recv().await {
                 let line = match &event {
                     Ok(event) => line(event, quiet),
-                    Err(error) => Some(Progress::failed(fault::chain(error))),
+                    Err(error) => Some(super::make::failed(error)),
                 };
                 if let Some(line) = line {
                     // The load goes on without its client: an archive that came whole is worth keeping.

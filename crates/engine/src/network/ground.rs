@@ -197,13 +197,10 @@ impl Ground {
             let with_host = pools_with_host(&record, &options);
             let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
             link::ensure_bridge(&BridgeSpec {
-                name: name.clone(),
+                name,
                 gateways: gateways.collect(),
                 mtu: given.mtu,
             })?;
-            if options.mode6 == GatewayMode::Isolated {
-                link::take_ipv6_from(&name)?;
-            }
         }
         let added = self.firewall().and_then(|firewall| {
             firewall.add_network(&self.net(&record)?)?;

@@ -207,6 +207,14 @@ pub(crate) struct Generation {
     pub(crate) identity: Identity,
 }
 
+impl Generation {
+    /// Whether this is the file of that identity, be it compressed meanwhile.
+    pub(crate) fn holds(&self, identity: &Identity) -> bool {
+        self.identity.is_file(identity)
+            || (self.compressed && self.identity.modified_nanos == identity.modified_nanos)
+    }
+}
+
 /// What tells one generation from another, whatever it is called meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {

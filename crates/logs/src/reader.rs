@@ -4,7 +4,6 @@ mod source;
 mod tail;
 mod watch;
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
@@ -21,6 +20,9 @@ use crate::{Driver, Entry, Error, Result, Stream, Target, validate};
 use source::Source;
 use watch::Watch;
 pub use watch::{Canceller, Wait};
+
+/// How often the names are looked at while they move.
+const LOOKS: usize = 1000;
 
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +64,9 @@ pub struct Reader {
     path: PathBuf,
     driver: Driver,
     query: Query,
-    older: VecDeque<Generation>,
     source: Option<Source>,
+    /// Not following: the file to end with, held from the beginning, while an older one is read.
+    last: Option<Source>,
     /// The generation being read has been rotated away: when it is read out, the next follows.
     passed: bool,
     /// Something after `until` was seen.
@@ -90,8 +93,8 @@ impl Reader {
             path,
             driver: settings.driver,
             query,
-            older: VecDeque::new(),
             source: None,
+            last: None,
             passed: false,
             over: false,
             watch,
@@ -204,36 +207,64 @@ impl Reader {
 
     /// Finds the first line to read: backwards from the newest file when only a tail is wanted.
     fn seek(&mut self) -> Result<()> {
-        let mut found: VecDeque<Generation> = generations(&self.path)?.into();
-        let Some(mut wanted) = self.query.tail else {
-            self.older = found.into_iter().rev().collect();
-            return self.open_next().map(drop);
-        };
-        let mut chosen = Vec::new();
-        while let Some(generation) = found.pop_front() {
-            let Some(mut source) = self.open_generation(&generation)? else {
-                continue;
+        // A file can lose its name between the listing and its opening: then the names have moved, and are listed again.
+        for _ in 0..LOOKS {
+            let found = generations(&self.path)?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let opened = match self.query.tail {
+                Some(wanted) => self.open_tail(&found, wanted)?,
+                None => self.open_ends(&found)?,
             };
-            let had = source
+            if let Some((first, last)) = opened {
+                self.source = Some(first);
+                self.last = last.filter(|_| !self.query.follow);
+                return Ok(());
+            }
+        }
+        Err(self.restless())
+    }
+
+    /// The oldest file and, where it is another, the newest.
+    fn open_ends(&self, found: &[Generation]) -> Result<Option<(Source, Option<Source>)>> {
+        let (Some(newest), Some(oldest)) = (found.first(), found.last()) else {
+            return Ok(None);
+        };
+        let Some(last) = self.open_generation(newest, !self.query.follow)? else {
+            return Ok(None);
+        };
+        if found.len() == 1 {
+            return Ok(Some((last, None)));
+        }
+        let first = self.open_generation(oldest, false)?;
+        Ok(first.map(|first| (first, Some(last))))
+    }
+
+    /// The file in which the last `wanted` lines begin, and the newest where it is another.
+    fn open_tail(
+        &self,
+        found: &[Generation],
+        mut wanted: u64,
+    ) -> Result<Option<(Source, Option<Source>)>> {
+        let mut newest = None;
+        let mut first = None;
+        for generation in found {
+            let limited = newest.is_none() && first.is_none() && !self.query.follow;
+            let Some(mut source) = self.open_generation(generation, limited)? else {
+                return Ok(None);
+            };
+            wanted -= source
                 .keep_last(wanted)
                 .map_err(at("read", &generation.path))?;
-            wanted -= had;
-            chosen.push((generation, source));
+            if let Some(newer) = first.replace(source) {
+                newest.get_or_insert(newer);
+            }
             if wanted == 0 {
                 break;
             }
         }
-        // The oldest of them is where to begin; the others are read whole, or from where the tail begins.
-        let Some((_, source)) = chosen.pop() else {
-            return Ok(());
-        };
-        self.source = Some(source);
-        self.older = chosen
-            .into_iter()
-            .rev()
-            .map(|(generation, _)| generation)
-            .collect();
-        Ok(())
+        Ok(first.map(|first| (first, newest)))
     }
 
     /// Any next line, unfiltered.
@@ -244,40 +275,47 @@ impl Reader {
             {
                 return Ok(true);
             }
-            if !self.older.is_empty() {
-                if !self.open_next()? {
-                    return Ok(false);
-                }
-                continue;
-            }
-            if !self.query.follow || !self.step_over()? {
+            let more = match self.query.follow {
+                true => self.step_over()?,
+                false => self.step_on()?,
+            };
+            if !more {
                 return Ok(false);
             }
         }
     }
 
-    /// Opens the next of the files that were there at the beginning.
-    fn open_next(&mut self) -> Result<bool> {
-        while let Some(generation) = self.older.pop_front() {
-            if let Some(source) = self.open_generation(&generation)? {
-                self.source = Some(source);
-                return Ok(true);
+    /// After the end of a file that is not the last to be read: goes on to its successor. False: it was the last.
+    fn step_on(&mut self) -> Result<bool> {
+        let Some(last) = self.last.take() else {
+            return Ok(false);
+        };
+        let end = last.refresh().map_err(at("stat", &self.path))?;
+        match self.open_successor(Some(&end))? {
+            Some(next) => {
+                self.source = Some(next);
+                self.last = Some(last);
             }
+            None => self.source = Some(last),
         }
-        Ok(false)
+        Ok(true)
     }
 
     /// After the end of the newest known file: looks whether it was rotated, reads it out once more, and goes on to its
     /// successor. False: it is still the newest, there is nothing more now.
     fn step_over(&mut self) -> Result<bool> {
-        let Some(source) = &mut self.source else {
-            let first = generations(&self.path)?;
-            self.older = first.into_iter().rev().collect();
-            return self.open_next();
+        let Some(source) = &self.source else {
+            self.seek()?;
+            return Ok(self.source.is_some());
         };
         if self.passed {
             self.passed = false;
-            return self.open_successor();
+            let next = self.open_successor(None)?;
+            let is_there = next.is_some();
+            if is_there {
+                self.source = next;
+            }
+            return Ok(is_there);
         }
         let newest = identity_at(&self.path);
         if newest.is_some_and(|newest| newest.is_file(&source.identity)) {
@@ -288,54 +326,57 @@ impl Reader {
         Ok(true)
     }
 
-    /// The file that followed the one just read out. Names move while we look, so the look is repeated until it is stable.
-    fn open_successor(&mut self) -> Result<bool> {
+    /// The file that followed the one just read out; `None` when there is none now, or when it is `end`. Names move while
+    /// we look, so the look is repeated until it is stable.
+    fn open_successor(&self, end: Option<&Identity>) -> Result<Option<Source>> {
         let Some(source) = &self.source else {
-            return Ok(false);
+            return Ok(None);
         };
         let now = source.refresh().map_err(at("stat", &self.path))?;
-        for _ in 0..100 {
+        for _ in 0..LOOKS {
             let found = generations(&self.path)?;
-            let ours = found.iter().find(|g| {
-                g.identity.is_file(&now)
-                    || (g.compressed && g.identity.modified_nanos == now.modified_nanos)
-            });
-            let next = match ours {
+            let next = match found.iter().find(|g| g.holds(&now)) {
                 Some(ours) => found.iter().rev().find(|g| g.index < ours.index),
-                // Ours was deleted: whatever is left is newer.
-                None => found.last(),
+                // Ours was deleted: whatever is left is newer, and beyond the end when that was deleted too.
+                None => found
+                    .last()
+                    .filter(|_| end.is_none_or(|end| found.iter().any(|g| g.holds(end)))),
             };
-            let Some(next) = next.cloned() else {
-                return Ok(false); // between the rename and the creation of the new file
+            // None: between the rename and the creation of the new file.
+            let Some(next) = next.filter(|next| end.is_none_or(|end| !next.holds(end))) else {
+                return Ok(None);
             };
-            if let Some(opened) = self.open_generation(&next)? {
+            if let Some(opened) = self.open_generation(next, false)? {
                 // Had the names moved meanwhile, this would not be the same list; its head alone could be, because a new
                 // file may get the inode of one that was just deleted.
                 if same_names(&generations(&self.path)?, &found) {
-                    self.source = Some(opened);
-                    return Ok(true);
+                    return Ok(Some(opened));
                 }
             }
         }
-        Ok(false)
+        match end {
+            // Whoever follows comes again.
+            None => Ok(None),
+            Some(_) => Err(self.restless()),
+        }
     }
 
-    /// Opens the file that the listing saw, or `None` when its name has moved on: it is then found under its next name.
-    fn open_generation(&self, generation: &Generation) -> Result<Option<Source>> {
-        let limited = !self.query.follow;
-        if let Some(file) = open_as(&generation.path, &generation.identity)? {
-            return self.source_of(file, generation, limited).map(Some);
+    /// The names were never still enough to say which file follows which.
+    fn restless(&self) -> Error {
+        let busy = io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "it is rotated faster than it can be looked at; a larger max-size helps",
+        );
+        at("read", &self.path)(busy)
+    }
+
+    /// Opens the file that the listing saw, or `None` when its name has moved on; its present end is that of what is read
+    /// if `limited`.
+    fn open_generation(&self, generation: &Generation, limited: bool) -> Result<Option<Source>> {
+        match open_as(&generation.path, &generation.identity)? {
+            Some(file) => self.source_of(file, generation, limited).map(Some),
+            None => Ok(None),
         }
-        // Renamed or compressed between the listing and now.
-        for moved in generations(&self.path)? {
-            let same = moved.identity.is_file(&generation.identity)
-                || (moved.compressed
-                    && moved.identity.modified_nanos == generation.identity.modified_nanos);
-            if same && let Some(file) = open_as(&moved.path, &moved.identity)? {
-                return self.source_of(file, &moved, limited).map(Some);
-            }
-        }
-        Ok(None)
     }
 
     fn source_of(&self, file: File, generation: &Generation, limited: bool) -> Result<Source> {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::listen::{Listener, Stream};
 use crate::peer::Peer;
+use crate::rest::Rest;
 use crate::router;
 
 /// How long running requests may take to end at shutdown.
@@ -25,9 +26,17 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let (stop, stopping) = watch::channel(false);
+    let rest = Rest::default();
+    // What starting has needed goes as well.
+    rest.stir();
     let mut doors = JoinSet::new();
     for listener in listeners {
-        doors.spawn(accept(listener, engine.clone(), stopping.clone()));
+        doors.spawn(accept(
+            listener,
+            engine.clone(),
+            rest.clone(),
+            stopping.clone(),
+        ));
     }
     shutdown.await;
     // Accepting ends at once; connections that drain hold a receiver until they are done.
@@ -39,7 +48,12 @@ pub async fn serve(
 }
 
 /// Accepts on one listener; returns when all its connections have ended.
-async fn accept(listener: Listener, engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+async fn accept(
+    listener: Listener,
+    engine: Arc<Engine>,
+    rest: Rest,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
@@ -49,7 +63,12 @@ async fn accept(listener: Listener, engine: Arc<Engine>, mut stopping: watch::Re
         };
         match stream {
             Ok(stream) => {
-                connections.spawn(connection(stream, engine.clone(), stopping.clone()));
+                connections.spawn(connection(
+                    stream,
+                    engine.clone(),
+                    rest.clone(),
+                    stopping.clone(),
+                ));
             }
             // Out of descriptors, most likely: give the others time to end.
             Err(error) => {
@@ -62,22 +81,41 @@ async fn accept(listener: Listener, engine: Arc<Engine>, mut stopping: watch::Re
     while connections.join_next().await.is_some() {}
 }
 
-async fn connection(stream: Stream, engine: Arc<Engine>, stopping: watch::Receiver<bool>) {
+async fn connection(
+    stream: Stream,
+    engine: Arc<Engine>,
+    rest: Rest,
+    stopping: watch::Receiver<bool>,
+) {
     let peer = match Peer::of(&stream) {
         Ok(peer) => peer,
         Err(error) => return tracing::warn!(%error, "look at a new connection"),
     };
     match stream {
-        Stream::Unix(unix) => http(unix, peer, engine, stopping).await,
-        Stream::Tcp(tcp) => http(tcp, peer, engine, stopping).await,
+        Stream::Unix(unix) => http(unix, peer, engine, rest, stopping).await,
+        Stream::Tcp(tcp) => http(tcp, peer, engine, rest, stopping).await,
     }
 }
 
-async fn http<S>(stream: S, peer: Peer, engine: Arc<Engine>, mut stopping: watch::Receiver<bool>)
-where
+async fn http<S>(
+    stream: S,
+    peer: Peer,
+    engine: Arc<Engine>,
+    rest: Rest,
+    mut stopping: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| router::answer(engine.clone(), peer.clone(), request));
+    let service = service_fn(move |request| {
+        rest.stir();
+        let answer = router::answer(engine.clone(), peer.clone(), request);
+        let rest = rest.clone();
+        async move {
+            let answer = answer.await;
+            rest.stir();
+            answer
+        }
+    });
     let connection = http1::Builder::new()
         // Clients may end their input and still read: `docker run -i < file` does.
         .half_close(true)

@@ -18,6 +18,7 @@ mod problem;
 mod query;
 mod render;
 mod reply;
+mod rest;
 mod router;
 mod routes;
 mod when;

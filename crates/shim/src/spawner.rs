@@ -254,6 +254,8 @@ pub fn main() -> ExitCode {
     sys::signal::ignore(SIGCHLD);
     // Looked at once: every shim inherits the answer.
     let _ = cgroup::host();
+    // What only the start has needed; a fork does not inherit the view of code anyway.
+    sys::memory::forget_code();
     loop {
         match packet::receive(socket.as_fd()) {
             Ok(Some((bytes, control))) => {

@@ -110,3 +110,24 @@ fn proc_rss(pid: i32) -> u64 {
         .expect("kibibytes")
         * 1024
 }
+
+#[test]
+fn a_daemon_that_nothing_is_asked_of_is_small() {
+    let engine = testkit::engine();
+    if Engine::is_peer() {
+        return testkit::skip("the peer keeps its memory");
+    }
+    for _ in 0..20 {
+        engine.ok("run --rm busybox true");
+    }
+    let resident = || -> u64 {
+        let text = testkit::proc::status(engine.daemon_pid(), "VmRSS");
+        let number = text.trim_end_matches(" kB").trim();
+        number.parse().expect("a number of KiB")
+    };
+    // A build without optimisation is three times the size of one that is shipped.
+    eventually("the daemon gives its memory back", || {
+        resident() < 15 * 1024
+    });
+    assert_eq!(engine.ok("run --rm busybox echo awake"), "awake");
+}

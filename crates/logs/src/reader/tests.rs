@@ -244,6 +244,34 @@ fn a_follower_sees_every_line_once_across_rotations() {
 }
 
 #[test]
+fn files_that_are_rotated_while_they_are_read_are_read_once() {
+    for (driver, options) in KINDS {
+        for (tail, first) in [(None, 0), (Some(120), 180)] {
+            // Who does not follow ends where the log ended at first.
+            for (follow, last) in [(false, 300), (true, 600)] {
+                let log = log(driver, options);
+                log.write(&numbers(0..300));
+                let query = Query {
+                    tail,
+                    follow,
+                    ..Query::default()
+                };
+                let mut reader = Reader::open(&log.target, query).expect("open");
+                let begun = reader.next_entry().expect("read").expect("a line");
+                log.write(&numbers(300..600));
+                let mut got = String::from_utf8(begun.line).expect("text");
+                while let Some(entry) = reader.next_entry().expect("read") {
+                    got.push_str(std::str::from_utf8(&entry.line).expect("text"));
+                }
+                let case = format!("{driver} {options:?} {tail:?} follow {follow}");
+                let lines = got.lines().count();
+                assert!(got == numbers(first..last), "{case}: {lines} lines");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_follower_can_be_cancelled() {
     let log = log("json-file", &[]);
     log.write("one\n");

@@ -27,7 +27,7 @@ pub use host::{
 };
 pub use netlink::route::link::{IpvlanFlag, IpvlanMode, Link, MacvlanMode};
 pub use pair::{Admission, ensure_pair};
-pub use vlan::{ensure_vlan, remove_vlan};
+pub use vlan::{ensure_vlan, vlans_of};
 pub use wire::{Wire, WireKind, mac_of, plug, plug_fresh, set_gateways, unplug};
 
 use std::net::IpAddr;

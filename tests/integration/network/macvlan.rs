@@ -129,7 +129,7 @@ fn ipvlan_works_or_says_that_the_kernel_lacks_it() {
 #[test]
 fn a_vlan_that_is_not_there_is_made_and_goes_with_its_last_network() {
     let lan = testkit::lan();
-    let engine = lan.engine();
+    let mut engine = lan.engine();
     if Engine::is_peer() {
         return testkit::skip("the same in the peer, which keeps the link");
     }
@@ -159,5 +159,13 @@ fn a_vlan_that_is_not_there_is_made_and_goes_with_its_last_network() {
     drop(idle(&engine, "--name two --network wire"));
     engine.ok("rm -f two");
     engine.ok("network rm wire");
+    assert_eq!(lan.host.links(), ["eth0", "lo"]);
+    // What a crash leaves without its network goes with the next start.
+    let id = engine.ok(&format!("{create} left"));
+    engine.stop_daemon();
+    assert_eq!(lan.host.links(), ["eth0", "eth0.72", "lo"]);
+    let record = engine.data_root().join(format!("networks/{id}.json"));
+    std::fs::remove_file(record).expect("it is there");
+    engine.start_daemon();
     assert_eq!(lan.host.links(), ["eth0", "lo"]);
 }

@@ -230,7 +230,7 @@ pub(super) fn wire(networks: &Networks, network: &Network, endpoint: &Endpoint) 
     let (kind, mtu) = match of.driver {
         Driver::Macvlan | Driver::Ipvlan => {
             let options = parent::options(&of)?;
-            parent::require(&options)?;
+            parent::require(&networks.ground, &options)?;
             (options.kind, options.mtu)
         }
         _ => {

@@ -136,6 +136,11 @@ impl Ground {
         }
     }
 
+    /// The name of this engine's tables, which is no other's.
+    pub(crate) fn table(&self) -> &str {
+        &self.names.table
+    }
+
     /// The name of the default bridge.
     pub(crate) fn default_bridge(&self) -> &str {
         match &self.bridge {

@@ -52,7 +52,7 @@ pub(crate) fn create(
     if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan)
         && let Err(error) = parent::check(shared, &record)
     {
-        parent::release(registry, &record);
+        parent::release(registry, &networks.ground);
         return Err(error);
     }
     record.write(registry.folder())?;
@@ -112,7 +112,9 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
         Ok(None) => {}
     }
     registry.forget(&record);
-    parent::release(registry, &record);
+    if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
+        parent::release(registry, &shared.networks.ground);
+    }
     tell(shared, "destroy", &record, []);
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! Networks on a link of the host's, macvlan and ipvlan: the link, and whether the kernel has what they need.
 
-use std::sync::Arc;
-
 use network::link::{self, Wire, WireKind};
 
+use super::ground::Ground;
 use super::options::ParentOptions;
 use super::record::{Driver, Record};
-use super::registry::{Network, Registry};
+use super::registry::Registry;
 use crate::engine::Shared;
 use crate::error::{Error, Result};
 
@@ -22,9 +21,9 @@ pub(super) fn options(record: &Record) -> Result<ParentOptions> {
 ///
 /// # Errors
 /// [`Error::Invalid`]: there is none. [`Error::Link`]: the kernel makes no VLANs.
-pub(super) fn require(options: &ParentOptions) -> Result<()> {
+pub(super) fn require(ground: &Ground, options: &ParentOptions) -> Result<()> {
     let parent = options.parent();
-    match link::ensure_vlan(parent)? {
+    match link::ensure_vlan(parent, ground.table())? {
         true => Ok(()),
         false => Err(Error::Invalid(format!(
             "-o parent={parent}: this host has no link of this name"
@@ -38,7 +37,7 @@ pub(super) fn require(options: &ParentOptions) -> Result<()> {
 /// As [`require`]; [`Error::Unavailable`] for a kind of links that the kernel has not.
 pub(super) fn check(shared: &Shared, record: &Record) -> Result<()> {
     let options = options(record)?;
-    require(&options)?;
+    require(&shared.networks.ground, &options)?;
     if !matches!(options.kind, WireKind::Ipvlan { .. }) {
         return Ok(());
     }
@@ -59,29 +58,27 @@ pub(super) fn check(shared: &Shared, record: &Record) -> Result<()> {
     })
 }
 
-/// A network is gone: the link of a VLAN that was made for it goes too, unless another one stands on it.
-pub(super) fn release(registry: &Registry, record: &Record) {
-    let is_of_parent = |record: &Record| matches!(record.driver, Driver::Macvlan | Driver::Ipvlan);
-    if !is_of_parent(record) {
-        return;
-    }
-    let Ok(options) = options(record) else {
-        return;
+/// Removes the links of VLANs that were made for networks and that none stands on: one is gone, or a crash came between.
+pub(super) fn release(registry: &Registry, ground: &Ground) {
+    let release = || -> Result<()> {
+        let made = link::vlans_of(ground.table())?;
+        if made.is_empty() {
+            return Ok(());
+        }
+        let all = registry.all();
+        let parents = all.iter().filter_map(|network| {
+            let record = network.record();
+            let is_on_one = matches!(record.driver, Driver::Macvlan | Driver::Ipvlan);
+            let options = options(&record).ok().filter(|_| is_on_one)?;
+            Some(options.parent().to_owned())
+        });
+        let used: Vec<String> = parents.collect();
+        for name in made.iter().filter(|name| !used.contains(name)) {
+            link::remove_link(name)?;
+        }
+        Ok(())
     };
-    let stands_on_it = |other: &Arc<Network>| {
-        let other = other.record();
-        other.id != record.id
-            && is_of_parent(&other)
-            && self::options(&other).is_ok_and(|o| o.parent() == options.parent())
-    };
-    if registry.all().iter().any(stands_on_it) {
-        return;
-    }
-    if let Err(error) = link::remove_vlan(options.parent()) {
-        tracing::warn!(
-            network = record.name,
-            error = fault::chain(&error),
-            "the link of its VLAN stays"
-        );
+    if let Err(error) = release() {
+        tracing::warn!(error = fault::chain(&error), "the link of a VLAN stays");
     }
 }

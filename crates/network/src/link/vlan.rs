@@ -1,5 +1,5 @@
 //! Links that carry one VLAN of another link, called `LINK.NUMBER` as everywhere: made where a network stands on one that is
-//! not there, and removed with it.
+//! not there. A mark tells whose they are.
 
 use netlink::route::link::{self, Change, New};
 
@@ -12,12 +12,12 @@ fn parts(name: &str) -> Option<(&str, u16)> {
     Some((parent, number))
 }
 
-/// Makes the link of a VLAN where there is no link of this name; `false` when there is none and its name is no VLAN's, or the
+/// Makes the link of a VLAN where there is no link of this name, and marks it as of `owner`; `false` when there is none and its name is no VLAN's, or the
 /// link under it is not there.
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Step`]: EOPNOTSUPP where the kernel has no VLANs.
-pub fn ensure_vlan(name: &str) -> Result<bool, Error> {
+pub fn ensure_vlan(name: &str, owner: &str) -> Result<bool, Error> {
     let socket = open()?;
     if find_with(&socket, name)?.is_some() {
         return Ok(true);
@@ -34,9 +34,10 @@ pub fn ensure_vlan(name: &str) -> Result<bool, Error> {
         mtu: None,
         namespace: None,
     };
+    let mark = mark(owner);
     let ours = Change {
         up: Some(true),
-        alias: Some(MARK),
+        alias: Some(&mark),
         ..Change::default()
     };
     let mut plan = Plan::default();
@@ -54,16 +55,24 @@ pub fn ensure_vlan(name: &str) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Removes the link of a VLAN that we made; `false` when there is none, or somebody else made it.
+/// The links of VLANs that bear this owner's mark, by their names.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Remove`].
-pub fn remove_vlan(name: &str) -> Result<bool, Error> {
-    let socket = open()?;
-    match find_with(&socket, name)? {
-        Some(link) if link.kind == "vlan" && link.alias == MARK => remove_with(&socket, name),
-        _ => Ok(false),
-    }
+/// [`Error::Read`].
+pub fn vlans_of(owner: &str) -> Result<Vec<String>, Error> {
+    let links = link::list(&open()?).map_err(|source| Error::Read {
+        what: "links",
+        source,
+    })?;
+    let mark = mark(owner);
+    let own = links
+        .into_iter()
+        .filter(|link| link.kind == "vlan" && link.alias == mark);
+    Ok(own.map(|link| link.name).collect())
+}
+
+fn mark(owner: &str) -> String {
+    format!("{MARK}: {owner}")
 }
 
 #[cfg(test)]

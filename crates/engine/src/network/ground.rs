@@ -11,6 +11,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,9 @@ use crate::options::{DefaultBridge, NetworkOptions, Options};
 /// Where the default data root is.
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
 /// Held by whichever daemon chooses a subnet, until the kernel shows it.
-const MACHINE_LOCK: &str = "/run/lock/estiva-network.lock";
+///
+/// Not in /run/lock: everyone writes there, and whoever opens a lock may hold it.
+const MACHINE_LOCK: &str = "/run/estiva-network.lock";
 /// The option that names a network's bridge.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// Namespaces kept ready.
@@ -161,6 +164,7 @@ impl Ground {
                 .write(true)
                 .create(true)
                 .truncate(false)
+                .mode(0o600)
                 .open(path)?;
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)

@@ -86,7 +86,7 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
         .find(|n| n.record().config_from == record.name)
     {
         return Err(Error::Denied(format!(
-            "configuration network {:?} is in use by network {}",
+            "error while removing network: configuration network {:?} is in use by network {}",
             record.name,
             user.record().name
         )));

@@ -6,6 +6,7 @@ mod cp;
 mod events;
 mod exec;
 mod health;
+mod inspect;
 mod logs;
 mod pause;
 mod ps;

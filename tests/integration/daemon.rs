@@ -4,3 +4,5 @@ mod api;
 mod crash;
 mod refusals;
 mod start;
+mod streams;
+mod words;

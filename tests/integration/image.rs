@@ -4,4 +4,5 @@ mod hostile;
 mod layers;
 mod list;
 mod load;
+mod platforms;
 mod save;

@@ -12,6 +12,7 @@ use crate::tar::{Archive, Header};
 #[derive(Debug, Clone)]
 pub struct Image {
     reference: String,
+    architecture: String,
     layers: Vec<Vec<u8>>,
     config: Value,
 }
@@ -22,6 +23,7 @@ impl Image {
     pub fn new(reference: &str) -> Self {
         Self {
             reference: reference.to_owned(),
+            architecture: "amd64".to_owned(),
             layers: vec![rootfs::archive().to_vec()],
             config: json!({"Cmd": ["sh"], "Env": ["PATH=/bin"]}),
         }
@@ -43,6 +45,13 @@ impl Image {
         self
     }
 
+    /// Makes it one for another processor.
+    #[must_use]
+    pub fn architecture(mut self, name: &str) -> Self {
+        self.architecture = name.to_owned();
+        self
+    }
+
     /// Sets one member of the image's config, such as `Volumes`.
     #[must_use]
     pub fn config(mut self, member: &str, value: Value) -> Self {
@@ -58,7 +67,7 @@ impl Image {
             .map(|at| json!({"created": "2001-09-09T01:46:40Z", "created_by": format!("layer {at}")}))
             .collect();
         json!({
-            "architecture": "amd64",
+            "architecture": self.architecture,
             "os": "linux",
             "created": "2001-09-09T01:46:40Z",
             "config": self.config,
@@ -106,10 +115,27 @@ impl Image {
         suffix: &str,
         pack: impl Fn(&[u8]) -> Vec<u8>,
     ) -> Vec<(String, Vec<u8>)> {
-        let mut files = vec![(
-            "oci-layout".to_owned(),
-            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        )];
+        let (mut files, mut manifest) = self.oci_blobs(suffix, pack);
+        manifest["annotations"] = self.annotations();
+        files.push(layout());
+        files.push(index_file(&manifest));
+        files
+    }
+
+    fn annotations(&self) -> Value {
+        json!({
+            "org.opencontainers.image.ref.name": self.reference.rsplit(':').next(),
+            "io.containerd.image.name": format!("docker.io/library/{}", self.reference),
+        })
+    }
+
+    /// The blobs of a layout, and the descriptor of the manifest among them.
+    fn oci_blobs(
+        &self,
+        suffix: &str,
+        pack: impl Fn(&[u8]) -> Vec<u8>,
+    ) -> (Vec<(String, Vec<u8>)>, Value) {
+        let mut files = Vec::new();
         let mut blob = |kind: String, content: Vec<u8>| {
             let descriptor =
                 json!({"mediaType": kind, "digest": digest(&content), "size": content.len()});
@@ -129,17 +155,39 @@ impl Image {
             "config": config,
             "layers": layers,
         });
-        let mut manifest = blob(
+        let manifest = blob(
             format!("{vendor}.manifest.v1+json"),
             manifest.to_string().into_bytes(),
         );
-        manifest["annotations"] = json!({
-            "org.opencontainers.image.ref.name": self.reference.rsplit(':').next(),
-            "io.containerd.image.name": format!("docker.io/library/{}", self.reference),
-        });
-        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-        files.push(("index.json".to_owned(), index.to_string().into_bytes()));
-        files
+        (files, manifest)
+    }
+
+    /// One OCI archive of an image for several processors: an index of the first one's name with all of them, and with
+    /// one for `absent`, of which nothing is there.
+    #[must_use]
+    pub fn index_archive(images: &[Self], absent: &str) -> Vec<u8> {
+        let mut files = vec![layout()];
+        let mut manifests = Vec::new();
+        let platform = |name: &str| json!({"os": "linux", "architecture": name});
+        for image in images {
+            let (blobs, mut manifest) = image.oci_blobs("", <[u8]>::to_vec);
+            files.extend(blobs);
+            manifest["platform"] = platform(&image.architecture);
+            manifests.push(manifest);
+        }
+        let mut ghost = manifests[0].clone();
+        ghost["digest"] = json!(digest(b"nothing"));
+        ghost["platform"] = platform(absent);
+        manifests.push(ghost);
+        let kind = "application/vnd.oci.image.index.v1+json";
+        let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": manifests});
+        let index = index.to_string().into_bytes();
+        let mut pointer = json!({"mediaType": kind, "digest": digest(&index), "size": index.len()});
+        pointer["annotations"] = images[0].annotations();
+        files.push((format!("blobs/sha256/{}", hex(&index)), index));
+        files.push(index_file(&pointer));
+        let whole = |archive: Archive, file: &(String, Vec<u8>)| archive.file(&file.0, &file.1);
+        files.iter().fold(Archive::new(), whole).finish()
     }
 
     /// An OCI layout as one archive.
@@ -165,6 +213,17 @@ impl Image {
             std::fs::write(&file, content).expect("a file of ours");
         }
     }
+}
+
+fn layout() -> (String, Vec<u8>) {
+    let version = br#"{"imageLayoutVersion":"1.0.0"}"#;
+    ("oci-layout".to_owned(), version.to_vec())
+}
+
+/// The `index.json` that points to one manifest or index.
+fn index_file(pointer: &Value) -> (String, Vec<u8>) {
+    let index = json!({"schemaVersion": 2, "manifests": [pointer]});
+    ("index.json".to_owned(), index.to_string().into_bytes())
 }
 
 /// `sha256:…` of some bytes.

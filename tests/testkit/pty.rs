@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -14,6 +15,7 @@ pub struct Pty {
     controller: std::fs::File,
     child: Child,
     screen: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Pty {
@@ -55,7 +57,7 @@ impl Pty {
         let controller = std::fs::File::from(controller);
         let mut reader = controller.try_clone().expect("a descriptor to spare");
         let shared = Arc::clone(&screen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 let mut screen = shared.lock().expect("nobody panics with the screen");
@@ -66,6 +68,7 @@ impl Pty {
             controller,
             child,
             screen,
+            reader,
         }
     }
 
@@ -93,10 +96,10 @@ impl Pty {
     /// Waits until a text is shown.
     #[track_caller]
     pub fn await_text(&self, text: &str) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !self.screen().contains(text) {
             assert!(
-                std::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "{text:?} was never shown; the screen says:\n{}",
                 self.screen()
             );
@@ -127,13 +130,24 @@ impl Pty {
         self.child.id().cast_signed()
     }
 
-    /// Waits for the command's end; gives its exit code.
+    /// Waits for the command's end, and until what it showed last is on the screen; gives its exit code.
     ///
     /// # Panics
-    /// When it has not ended within 20 seconds.
+    /// When it has not ended within a minute.
     #[track_caller]
     pub fn finish(&mut self) -> i32 {
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let code = self.await_end();
+        // The terminal is read to its end once nobody has it open any more; a daemon started by the command may.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.reader.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(crate::ms(5));
+        }
+        code
+    }
+
+    #[track_caller]
+    fn await_end(&mut self) -> i32 {
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self
                 .child
@@ -143,7 +157,7 @@ impl Pty {
                 return status.code().unwrap_or(-1);
             }
             assert!(
-                std::time::Instant::now() < deadline,
+                Instant::now() < deadline,
                 "the command has not ended; the screen says:\n{}",
                 self.screen()
             );

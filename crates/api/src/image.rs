@@ -22,6 +22,9 @@ wire! {
         /// The manifest or index behind the image.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub descriptor: Option<Descriptor>,
+        /// The manifests behind the image, when asked for.
+        #[serde(skip_serializing_if = "crate::wire::absent")]
+        pub manifests: Vec<ManifestSummary>,
         /// `repository@digest` names.
         pub repo_digests: Vec<String>,
         /// `repository:tag` names.
@@ -82,6 +85,66 @@ wire! {
         /// The manifest or index behind the image.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub descriptor: Option<Descriptor>,
+        /// The manifests behind the image, when asked for.
+        #[serde(skip_serializing_if = "crate::wire::absent")]
+        pub manifests: Vec<ManifestSummary>,
+    }
+
+    /// One of the manifests behind an image.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ManifestSummary {
+        /// The manifest's digest.
+        #[serde(rename = "ID")]
+        pub id: String,
+        /// The manifest.
+        pub descriptor: Descriptor,
+        /// All of it is here.
+        pub available: bool,
+        /// Bytes.
+        pub size: ManifestSize,
+        /// `image`, `attestation` or `unknown`.
+        pub kind: String,
+        /// Of an image.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub image_data: Option<ManifestImage>,
+        /// Of an attestation.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub attestation_data: Option<ManifestAttestation>,
+    }
+
+    /// Bytes of a manifest.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ManifestSize {
+        /// Of its blobs, as they came.
+        pub content: i64,
+        /// Of its blobs and its files.
+        pub total: i64,
+    }
+
+    /// What a manifest says of an image.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ManifestImage {
+        /// For whom it is.
+        pub platform: Platform,
+        /// Bytes of its files.
+        pub size: ManifestImageSize,
+        /// Ids of the containers made from it.
+        pub containers: Vec<String>,
+    }
+
+    /// Bytes of an image's files.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ManifestImageSize {
+        /// Once unpacked; 0 when it is not.
+        pub unpacked: i64,
+    }
+
+    /// What an attestation is about.
+    #[serde(rename_all = "PascalCase")]
+    pub struct ManifestAttestation {
+        /// The digest of the manifest.
+        #[serde(rename = "For")]
+        pub about: String,
     }
 
     /// The layers of an image.

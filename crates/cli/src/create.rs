@@ -6,7 +6,7 @@ mod environment;
 mod flags;
 mod mounts;
 mod network;
-mod ports;
+pub(crate) mod ports;
 mod security;
 
 pub(crate) use body::{Prepared, prepare};

@@ -71,17 +71,35 @@ pub(crate) fn unescape(template: &str) -> String {
     template.replace("\\t", "\t").replace("\\n", "\n")
 }
 
-/// Prints one object with a template, for info and version.
-pub(crate) fn render_object(format: &str, object: &serde_json::Value) -> Result<String, Failure> {
+/// Prints one object with a template, for info and version; errors name the template and the type as docker's do.
+pub(crate) fn render_object(
+    format: &str,
+    object: &serde_json::Value,
+    (name, type_name): (&str, &str),
+) -> Result<String, Failure> {
+    let renamed = |error: String| {
+        let (known, typed) = ("map has no entry for key ", "can't evaluate field ");
+        let error = match error.rsplit_once(known) {
+            Some((head, field)) => {
+                let field = field.trim_matches('"');
+                format!("{head}{typed}{field} in type {type_name}")
+            }
+            None => error,
+        };
+        error
+            .replacen("template: :", &format!("template: {name}:"), 1)
+            .replacen("executing \"\"", &format!("executing {name:?}"), 1)
+    };
     if format == "json" {
         return Ok(format!("{object}\n"));
     }
-    let parsed = Template::parse(&unescape(format))
-        .map_err(|error| Failure::with_code(format!("template parsing error: {error}"), 64))?;
+    let parsed = Template::parse(&unescape(format)).map_err(|error| {
+        Failure::with_code(format!("template parsing error: {}", renamed(error)), 64)
+    })?;
     let mut text = String::new();
     parsed
         .execute(&Value::from(object.clone()), Mode::Values, &mut text)
-        .map_err(Failure::new)?;
+        .map_err(|error| Failure::new(renamed(error)))?;
     text.push('\n');
     Ok(text)
 }

@@ -81,7 +81,9 @@ pub(crate) fn moment(flag: &str, text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Ok(String::new());
     }
-    if let Ok(nanoseconds) = values::duration(text) {
+    if text != "0"
+        && let Ok(nanoseconds) = values::duration(text)
+    {
         let now = Timestamp::now().as_nanosecond();
         return Ok(stamp(now - i128::from(nanoseconds)));
     }
@@ -127,6 +129,7 @@ mod tests {
             moment("since", "2023-11-14T22:13:20Z").as_deref(),
             Ok("1700000000.000000000")
         );
+        assert_eq!(moment("since", "0").as_deref(), Ok("0"));
         assert!(moment("since", "5m").is_ok());
         assert!(moment("since", "yesterday-ish").is_err());
     }

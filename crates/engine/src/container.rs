@@ -146,9 +146,14 @@ impl Engine {
     /// until [`Engine::attach`] has its stream. Give it up after that.
     ///
     /// # Errors
-    /// No such container.
-    pub fn expect_attach(&self, target: &str) -> Result<Coming> {
-        Ok(self.containers().require(target)?.expect_stream())
+    /// No such container; bad detach keys.
+    pub fn expect_attach(&self, target: &str, detach_keys: Option<&str>) -> Result<Coming> {
+        let handle = self.containers().require(target)?;
+        detach_keys::of(
+            detach_keys.unwrap_or_default(),
+            handle.view().record.config.tty,
+        )?;
+        Ok(handle.expect_stream())
     }
 
     /// Hands a client's stream over to a container's streams; before the start it waits there and misses nothing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oci::Reference;
+use oci::{Platform, Reference};
 
 use crate::blocking;
 use crate::container::Pruned;
@@ -18,7 +18,9 @@ pub use commit::Commit;
 pub use list::ImageQuery;
 pub use transfer::Import;
 
-pub use ::image::{HistoryEntry, Image, LoadEvent, RemoveOptions, Removed, SaveFormat};
+pub use ::image::{
+    HistoryEntry, Image, LoadEvent, ManifestInfo, ManifestKind, RemoveOptions, Removed, SaveFormat,
+};
 
 impl Engine {
     /// The image that a name, digest or id prefix means.
@@ -29,12 +31,39 @@ impl Engine {
         Ok(self.shared.images.resolve(text)?)
     }
 
+    /// The image that a name means, as its manifest for one platform alone makes it.
+    ///
+    /// # Errors
+    /// No such image, or not for that platform.
+    pub fn image_for(&self, text: &str, platform: Option<&Platform>) -> Result<Arc<Image>> {
+        let image = self.image(text)?;
+        match platform {
+            Some(platform) => Ok(self.shared.images.for_platform(&image, platform)?),
+            None => Ok(image),
+        }
+    }
+
+    /// The manifests behind an image, each with the ids of the containers made from it.
+    #[must_use]
+    pub fn manifests(&self, image: &Image) -> Vec<(ManifestInfo, Vec<String>)> {
+        let users = |info: &ManifestInfo| match &info.kind {
+            ManifestKind::Image { id: Some(id), .. } => self.shared.made_from(&id.to_string()),
+            _ => Vec::new(),
+        };
+        let manifests = self.shared.images.manifests(image).into_iter();
+        manifests.map(|info| (info.clone(), users(&info))).collect()
+    }
+
     /// How an image came to be, newest first.
     ///
     /// # Errors
-    /// No such image.
-    pub fn image_history(&self, text: &str) -> Result<Vec<HistoryEntry>> {
-        let image = self.image(text)?;
+    /// No such image, or not for that platform.
+    pub fn image_history(
+        &self,
+        text: &str,
+        platform: Option<&Platform>,
+    ) -> Result<Vec<HistoryEntry>> {
+        let image = self.image_for(text, platform)?;
         Ok(self.shared.images.history(&image))
     }
 
@@ -60,11 +89,26 @@ impl Engine {
         .await
     }
 
-    /// Removes a name, and the image with its last one.
+    /// Removes a name, and the image with its last one. Of several platforms, one cannot be removed alone.
     ///
     /// # Errors
-    /// No such image; containers or other names stand against it.
-    pub async fn remove_image(&self, text: &str, options: RemoveOptions) -> Result<Vec<Removed>> {
+    /// No such image, or not for these platforms alone; containers or other names stand against it.
+    pub async fn remove_image(
+        &self,
+        text: &str,
+        platforms: &[Platform],
+        options: RemoveOptions,
+    ) -> Result<Vec<Removed>> {
+        for platform in platforms {
+            let image = self.image(text)?;
+            self.shared.images.for_platform(&image, platform)?;
+            let here = image.record.variants.iter().filter(|v| v.is_complete);
+            if here.filter(|variant| variant.id.is_some()).count() > 1 {
+                return Err(Error::Unimplemented(format!(
+                    "{text} is here for several platforms, and they can only be removed together: leave --platform out"
+                )));
+            }
+        }
         let (text, shared) = (text.to_owned(), self.shared.clone());
         blocking::run("image removal", move || {
             let removed = shared
@@ -149,6 +193,16 @@ impl Shared {
                 container: record.id[..12].to_owned(),
                 is_running: record.state.is_running(),
             })
+            .collect()
+    }
+
+    /// Ids of the containers that are made from an image.
+    fn made_from(&self, image: &str) -> Vec<String> {
+        let views = self.containers.all();
+        let records = views.iter().map(|handle| handle.view().record);
+        records
+            .filter(|record| record.image_id == image)
+            .map(|record| record.id.clone())
             .collect()
     }
 

@@ -9,6 +9,7 @@ pub mod container;
 pub mod error;
 pub mod events;
 pub mod exec;
+pub mod folders;
 pub mod host;
 pub mod image;
 pub mod network;

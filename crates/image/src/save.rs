@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use archive::compression::Compression;
 use archive::tar::{Entry, Kind, Writer};
-use oci::{Descriptor, Digest, Hasher, Index, Manifest, Reference, media_type};
+use oci::{Descriptor, Digest, Hasher, Index, Manifest, Platform, Reference, media_type};
 use serde::Serialize;
 
 use crate::lease::Lease;
@@ -67,17 +67,26 @@ struct Wanted {
 }
 
 impl Store {
-    /// Writes the images of these names or ids to one archive. A repository without a tag means all its tags.
+    /// Writes the images of these names or ids to one archive: for all their platforms, or for one alone. A repository
+    /// without a tag means all its tags.
     ///
     /// # Errors
     /// When one is not there (nothing is written then), content is missing, or the receiver fails.
-    pub fn save(&self, names: &[String], format: SaveFormat, to: impl Write) -> Result<()> {
+    pub fn save(
+        &self,
+        names: &[String],
+        platform: Option<&Platform>,
+        format: SaveFormat,
+        to: impl Write,
+    ) -> Result<()> {
         let lease = self.lease();
-        let wanted = self.wanted(names)?;
         let mut plan = Plan::default();
-        for one in &wanted {
+        for mut one in self.wanted(names)? {
             hold(&lease, &one.image);
-            self.plan_image(one, format, &mut plan)?;
+            if let Some(platform) = platform {
+                one.image = self.for_platform(&one.image, platform)?;
+            }
+            self.plan_image(&one, format, &mut plan)?;
         }
         self.write_archive(plan, format, to)
     }

@@ -167,7 +167,7 @@ impl Store {
         Ok(moved)
     }
 
-    fn read_config(&self, id: &ImageId) -> Result<Config> {
+    pub(crate) fn read_config(&self, id: &ImageId) -> Result<Config> {
         let bytes = self.config_bytes(id)?;
         Config::parse(&bytes).map_err(|source| Error::Parse {
             name: format!("config {id}"),

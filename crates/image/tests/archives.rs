@@ -17,7 +17,7 @@ fn layer() -> Vec<u8> {
 fn saved(home: &Home, names: &[&str], format: SaveFormat) -> Vec<u8> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut out = Vec::new();
-    home.images().save(&names, format, &mut out).unwrap();
+    home.images().save(&names, None, format, &mut out).unwrap();
     out
 }
 
@@ -70,6 +70,7 @@ fn what_is_saved_loads_again_as_the_same_image() {
         home.images()
             .save(
                 &["nothing".to_owned()],
+                None,
                 SaveFormat::Combined,
                 &mut Vec::new()
             )

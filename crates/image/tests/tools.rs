@@ -65,7 +65,7 @@ fn save(home: &Home, name: &str, format: SaveFormat) -> PathBuf {
     let path = home.dir.join(name);
     let file = fs::File::create(&path).unwrap();
     home.images()
-        .save(&["me/app:1".to_owned()], format, file)
+        .save(&["me/app:1".to_owned()], None, format, file)
         .unwrap();
     path
 }

@@ -70,6 +70,14 @@ pub enum Error {
     /// The driver keeps nothing to read. Docker's text.
     #[error("configured logging driver does not support reading")]
     Unreadable,
+    /// Rotation deleted what a reader had not come to yet.
+    #[error(
+        "the log was rotated faster than it could be read, and {files} of its files are lost: raise max-file or max-size"
+    )]
+    Overtaken {
+        /// How many files are missing between what was read last and what is there.
+        files: u64,
+    },
     /// A file operation failed.
     #[error("{what} {}", path.display())]
     File {
@@ -107,6 +115,7 @@ impl Error {
             | Self::BufferWithoutMode
             | Self::CompressWithoutRotation => fault::Kind::Invalid,
             Self::Unreadable => fault::Kind::Unimplemented,
+            Self::Overtaken { .. } => fault::Kind::Unavailable,
             Self::File { .. } | Self::Watch { .. } => fault::Kind::Internal,
         }
     }

@@ -5,6 +5,8 @@
 //! PATH.1[.gz]   the one before … PATH.<max-file - 1>[.gz] the oldest
 //! ```
 //! A compressed file keeps the modification time of the plain one: a reader that still holds the plain one knows it by that.
+//! Each file has its number in a row, in an extended attribute where the file system has such: a reader sees by it that
+//! rotation deleted files before it came to them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,7 +15,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, open, rename, statat, unlink};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Timespec, Timestamps, XattrFlags, fgetxattr, fsetxattr, open, rename,
+    statat, unlink,
+};
 use rustix::io::Errno;
 
 use crate::error::file as at;
@@ -41,6 +46,8 @@ pub(crate) struct Files {
     file: File,
     size: u64,
     settings: Settings,
+    /// The newest file's place in the row of all that ever were.
+    number: u64,
     /// Modification time of the file rotated last.
     stamped: SystemTime,
 }
@@ -59,11 +66,17 @@ impl Files {
             file.set_len(size)
                 .map_err(at("cut off a torn record from the log", &path))?;
         }
+        // A file that was begun without one is the first of a new row.
+        let number = number_of(&file).unwrap_or_else(|| {
+            set_number(&file, 1);
+            1
+        });
         Ok(Self {
             path,
             file,
             size,
             settings,
+            number,
             stamped: SystemTime::UNIX_EPOCH,
         })
     }
@@ -120,6 +133,8 @@ impl Files {
         }
         self.file = open_append(&self.path, OFlags::CREATE | OFlags::EXCL)?;
         self.size = 0;
+        self.number += 1;
+        set_number(&self.file, self.number);
         if last > 0 && self.settings.compress {
             compress(&previous)?;
         }
@@ -137,6 +152,26 @@ impl Files {
         self.stamped = own;
         Ok(())
     }
+}
+
+/// The extended attribute with a file's place in the row.
+const NUMBER: &str = "user.estiva.log";
+
+/// The file's place in the row; `None` on file systems without extended attributes, and of files that others wrote.
+pub(crate) fn number_of(file: &File) -> Option<u64> {
+    let mut text = [0; 20];
+    let len = fgetxattr(file, NUMBER, &mut text).ok()?;
+    std::str::from_utf8(text.get(..len)?).ok()?.parse().ok()
+}
+
+/// Without it, readers only cannot tell what they have missed.
+fn set_number(file: &File, number: u64) {
+    let _ = fsetxattr(
+        file,
+        NUMBER,
+        number.to_string().as_bytes(),
+        XattrFlags::empty(),
+    );
 }
 
 fn absent_is_fine(result: Result<(), Errno>) -> Result<(), Errno> {
@@ -184,6 +219,9 @@ fn compress(plain: &Path) -> Result<()> {
                 last_modification: time,
             },
         )?;
+        if let Some(number) = number_of(&source) {
+            set_number(&target, number);
+        }
         rename(&scratch, &zipped)?;
         unlink(plain)?;
         Ok(())

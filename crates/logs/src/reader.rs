@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
 
 use crate::error::file as at;
-use crate::files::{Generation, Identity, current_path, generations, identity_at};
+use crate::files::{Generation, Identity, current_path, generations, identity_at, number_of};
 use crate::{Driver, Entry, Error, Result, Stream, Target, validate};
 
 use source::Source;
@@ -58,7 +58,7 @@ impl Default for Query {
 ///
 /// Without `follow` it ends where the log ended when it was opened. With `follow`, [`Reader::read`] answering false means
 /// "nothing more now": [`Reader::wait`] blocks until there may be more, across rotations. A line is given once, and only
-/// when it is whole. What a reader can lose is what rotation deleted before it came there.
+/// when it is whole. What a reader can lose is what rotation deleted before it came there; it says so.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -71,6 +71,8 @@ pub struct Reader {
     passed: bool,
     /// Something after `until` was seen.
     over: bool,
+    /// Files that were deleted before they were read, not told yet.
+    lost: u64,
     watch: Option<Watch>,
 }
 
@@ -97,6 +99,7 @@ impl Reader {
             last: None,
             passed: false,
             over: false,
+            lost: 0,
             watch,
         };
         reader.seek()?;
@@ -106,7 +109,7 @@ impl Reader {
     /// Reads the next line into `entry`, whose memory is used again; false when there is none (now, if following).
     ///
     /// # Errors
-    /// [`Error::File`].
+    /// [`Error::Overtaken`], once for each hole in the log; reading goes on behind it. [`Error::File`].
     pub fn read(&mut self, entry: &mut Entry) -> Result<bool> {
         while !self.over && self.read_any(entry)? {
             if self
@@ -270,6 +273,10 @@ impl Reader {
     /// Any next line, unfiltered.
     fn read_any(&mut self, entry: &mut Entry) -> Result<bool> {
         loop {
+            if self.lost > 0 {
+                let files = std::mem::take(&mut self.lost);
+                return Err(Error::Overtaken { files });
+            }
             if let Some(source) = &mut self.source
                 && source.read(entry).map_err(at("read", &self.path))?
             {
@@ -293,10 +300,10 @@ impl Reader {
         let end = last.refresh().map_err(at("stat", &self.path))?;
         match self.open_successor(Some(&end))? {
             Some(next) => {
-                self.source = Some(next);
+                self.go_on_with(next);
                 self.last = Some(last);
             }
-            None => self.source = Some(last),
+            None => self.go_on_with(last),
         }
         Ok(true)
     }
@@ -310,12 +317,11 @@ impl Reader {
         };
         if self.passed {
             self.passed = false;
-            let next = self.open_successor(None)?;
-            let is_there = next.is_some();
-            if is_there {
-                self.source = next;
-            }
-            return Ok(is_there);
+            let Some(next) = self.open_successor(None)? else {
+                return Ok(false);
+            };
+            self.go_on_with(next);
+            return Ok(true);
         }
         let newest = identity_at(&self.path);
         if newest.is_some_and(|newest| newest.is_file(&source.identity)) {
@@ -361,6 +367,15 @@ impl Reader {
         }
     }
 
+    /// Turns to the next file, and counts those that should have stood between.
+    fn go_on_with(&mut self, next: Source) {
+        let before = self.source.as_ref().and_then(|source| source.number);
+        if let (Some(before), Some(now)) = (before, next.number) {
+            self.lost += now.saturating_sub(before + 1);
+        }
+        self.source = Some(next);
+    }
+
     /// The names were never still enough to say which file follows which.
     fn restless(&self) -> Error {
         let busy = io::Error::new(
@@ -380,12 +395,13 @@ impl Reader {
     }
 
     fn source_of(&self, file: File, generation: &Generation, limited: bool) -> Result<Source> {
+        let number = number_of(&file);
         let file = if generation.compressed {
             unpack(file, &generation.path)?
         } else {
             file
         };
-        Source::new(file, self.driver, generation.identity, limited)
+        Source::new(file, self.driver, generation.identity, number, limited)
             .map_err(at("stat", &generation.path))
     }
 }

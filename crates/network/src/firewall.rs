@@ -237,7 +237,8 @@ impl Firewall {
         self.tables.rebuild()
     }
 
-    /// Takes everything away, also from others' tables, and forgets all networks and endpoints.
+    /// Takes everything away, also from others' tables, for good: what is added later is refused with
+    /// [`Error::Over`].
     ///
     /// # Errors
     /// [`Error::Change`] or [`Error::Foreign`].

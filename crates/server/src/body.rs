@@ -190,6 +190,13 @@ async fn pump(body: &mut Incoming, to: mpsc::Sender<io::Result<Vec<u8>>>) {
     }
 }
 
+/// Refuses a request whose body is a stream. It is read to its end first: a client in the middle of sending would see a
+/// broken pipe instead of the refusal.
+pub(crate) async fn refuse(mut body: Incoming, problem: Problem) -> Problem {
+    let _ = tokio::time::timeout(DRAIN, drain(&mut body)).await;
+    problem
+}
+
 async fn drain(body: &mut Incoming) {
     while let Some(Ok(_)) = body.frame().await {}
 }

@@ -1,5 +1,6 @@
 //! Accepting clients and serving their connections until told to stop.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,11 +105,12 @@ async fn http<S>(
     rest: Rest,
     mut stopping: watch::Receiver<bool>,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Into<Stream> + Unpin + Send + 'static,
 {
+    let asker = peer.clone();
     let service = service_fn(move |request| {
         rest.stir();
-        let answer = router::answer(engine.clone(), peer.clone(), request);
+        let answer = router::answer(engine.clone(), asker.clone(), request);
         let rest = rest.clone();
         async move {
             let answer = answer.await;
@@ -116,19 +118,31 @@ async fn http<S>(
             answer
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         // Clients may end their input and still read: `docker run -i < file` does.
         .half_close(true)
         // As Go writes them: scripts look for `Api-Version`.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        done = connection.as_mut() => return log_end(done),
-        _ = stopping.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        done = &mut connection => Some(done),
+        _ = stopping.wait_for(|stop| *stop) => None,
+    };
+    let done = match ended {
+        Some(done) => done,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    match peer.taken_over().zip(connection.into_parts()) {
+        Some((by, parts)) => {
+            by.run(parts.io.into_inner().into(), parts.read_buf.into())
+                .await;
+        }
+        None => log_end(done),
     }
-    log_end(connection.await);
 }
 
 fn log_end(done: hyper::Result<()>) {

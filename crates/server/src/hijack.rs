@@ -1,9 +1,12 @@
 //! Handing a client's raw stream over: the shim serves it, and it outlives this daemon.
 //!
 //! A client that asks for `Upgrade: tcp` gets 101, and its socket goes to the engine together with the bytes hyper had
-//! already read. A client that does not ask gets 200 and the bytes as an ordinary body, carried through a socket pair.
+//! already read. An old client that does not ask gets Docker's old answer: 200 without a length, and the raw stream
+//! behind it. hyper cannot answer so: its connection is ended unanswered, and the socket taken from it. A request with
+//! a body that is still to come is answered with an ordinary body, carried through a socket pair.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -17,7 +20,8 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 
-use crate::peer::Gone;
+use crate::listen::Stream;
+use crate::peer::{Gone, Peer};
 use crate::problem::{Problem, Result};
 use crate::reply::Reply;
 
@@ -56,10 +60,54 @@ impl Content {
     }
 }
 
+/// What becomes of a connection that is taken from HTTP: the answer's content, and who is given the stream.
+pub(crate) struct TakeOver {
+    content: Content,
+    serve: Serve,
+}
+
+type Serve = Box<dyn FnOnce(Raw) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+impl std::fmt::Debug for TakeOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TakeOver")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TakeOver {
+    /// Writes the answer's head to a socket that HTTP has let go of, and hands the stream over.
+    pub(crate) async fn run(self, mut stream: Stream, early_input: Vec<u8>) {
+        let media_type = self.content.media_type();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n\r\n");
+        let written = match &mut stream {
+            Stream::Unix(unix) => unix.write_all(head.as_bytes()).await,
+            Stream::Tcp(tcp) => tcp.write_all(head.as_bytes()).await,
+        };
+        let socket = match stream {
+            Stream::Unix(unix) => unix.into_std().map(OwnedFd::from),
+            Stream::Tcp(tcp) => tcp.into_std().map(OwnedFd::from),
+        };
+        match written.and(socket) {
+            Ok(socket) => {
+                (self.serve)(Raw {
+                    socket,
+                    early_input,
+                })
+                .await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the client left before its stream was taken over")
+            }
+        }
+    }
+}
+
 /// Answers the request and calls `serve` with the stream as soon as the answer's head is on its way.
 pub(crate) fn hijack<F>(
     mut request: Request<Incoming>,
-    gone: Gone,
+    peer: &Peer,
     content: Content,
     serve: impl FnOnce(Raw) -> F + Send + 'static,
 ) -> Result
@@ -100,7 +148,14 @@ where
         Some(protocol) => Err(Problem::invalid(format!(
             "cannot upgrade to {protocol:?}: only \"tcp\""
         ))),
-        None => carried(request, gone, content, serve),
+        None if request.body().is_end_stream() => {
+            peer.take_over(TakeOver {
+                content,
+                serve: Box::new(move |raw| Box::pin(serve(raw))),
+            });
+            Ok(Reply::none())
+        }
+        None => carried(request, peer.gone(), content, serve),
     }
 }
 
@@ -183,12 +238,8 @@ where
     Ok(Reply::stream(content.media_type(), chunks, gone))
 }
 
-/// The body is the input and its end is the input's end. Without a body the input stays open: an end would be an answer
-/// that the client never gave.
+/// The body is the input and its end is the input's end.
 async fn carry_input(mut body: Incoming, mut input: OwnedWriteHalf) {
-    if body.is_end_stream() {
-        return input.forget();
-    }
     while let Some(Ok(frame)) = body.frame().await {
         if let Some(data) = frame.data_ref()
             && input.write_all(data).await.is_err()

@@ -74,6 +74,18 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
 }
 
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
 impl Listener {
     /// Listens on a unix socket, mode 0660 and of the given group. A socket that a dead daemon left is replaced.
     ///

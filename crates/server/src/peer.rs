@@ -2,11 +2,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::hijack::TakeOver;
 use crate::listen::Stream;
 
 /// The client of one connection.
@@ -18,6 +19,8 @@ pub(crate) struct Peer {
     is_tcp: bool,
     /// The user behind a unix socket, see SO_PEERCRED in unix(7).
     pub(crate) uid: Option<u32>,
+    /// Who takes the connection over, once a route has said so.
+    taken: Arc<Mutex<Option<TakeOver>>>,
 }
 
 /// Resolves when the client has gone.
@@ -33,7 +36,21 @@ impl Peer {
             socket: Arc::new(socket.try_clone_to_owned()?),
             is_tcp,
             uid,
+            taken: Arc::default(),
         })
+    }
+
+    /// Says that the connection is to be taken from HTTP.
+    pub(crate) fn take_over(&self, by: TakeOver) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(by);
+    }
+
+    /// Who takes the connection over, if somebody does.
+    pub(crate) fn taken_over(&self) -> Option<TakeOver> {
+        self.taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Waits until the client has closed its end. hyper alone would notice only when it next writes, which for a silent

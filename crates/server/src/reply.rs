@@ -15,6 +15,7 @@ pub(crate) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: ReplyBody,
+    is_none: bool,
 }
 
 impl Reply {
@@ -23,6 +24,7 @@ impl Reply {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body,
+            is_none: false,
         }
     }
 
@@ -34,6 +36,18 @@ impl Reply {
     /// 200 without a body.
     pub(crate) fn ok() -> Self {
         Self::with(ReplyBody::empty())
+    }
+
+    /// No answer at all: the connection is taken from HTTP, see [`crate::hijack`].
+    pub(crate) fn none() -> Self {
+        Self {
+            is_none: true,
+            ..Self::ok()
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.is_none
     }
 
     /// 304: it was so already.

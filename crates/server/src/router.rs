@@ -1,6 +1,5 @@
 //! From a request to its route: version prefix, common headers, and which noun answers.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use api::version::ApiVersion;
@@ -16,18 +15,30 @@ use crate::problem::{Problem, Result};
 use crate::query::{Query, decode};
 use crate::routes;
 
+/// A request that HTTP does not answer: its connection is taken over.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is taken from HTTP")]
+pub(crate) struct Taken;
+
 /// Answers one request; refusals are answers too.
+///
+/// # Errors
+/// The connection is to be taken from HTTP: see [`Peer::taken_over`].
 pub(crate) async fn answer(
     engine: Arc<Engine>,
     peer: Peer,
     request: Request<Incoming>,
-) -> std::result::Result<Response<ReplyBody>, Infallible> {
+) -> std::result::Result<Response<ReplyBody>, Taken> {
     tracing::debug!(method = %request.method(), path = request.uri().path(), uid = peer.uid, "request");
     let reply = match call(engine, peer, request) {
         Ok(call) => route(call).await,
         Err(problem) => Err(problem),
     };
-    let mut response = reply.unwrap_or_else(Problem::into_reply).into_response();
+    let reply = reply.unwrap_or_else(Problem::into_reply);
+    if reply.is_none() {
+        return Err(Taken);
+    }
+    let mut response = reply.into_response();
     common_headers(response.headers_mut());
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! Layers: drafts that become layers whole, or never.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::Mode;
 
@@ -148,6 +149,15 @@ impl Store {
             dir,
             is_committed: false,
         })
+    }
+
+    /// Folders of the layers of a chain, topmost first, for people and tools to look at; see [`Store::open_lower`].
+    ///
+    /// # Errors
+    /// No such layer.
+    pub fn layer_paths(&self, chain: &str) -> Result<Vec<PathBuf>> {
+        let numbers = self.state().chain(Some(chain))?;
+        Ok(self.lower_paths(&numbers))
     }
 
     /// Folders of the layers of a chain, topmost first, opened: for `archive::ExtractOptions::lower`.

@@ -103,6 +103,56 @@ fn json_file_is_dockers_own_format_and_rotates() {
 }
 
 #[test]
+fn a_follower_that_rotation_has_overtaken_is_told() {
+    use std::io::{Read, Write};
+    if testkit::Engine::is_peer() {
+        return testkit::skip("the peer keeps files for slow followers, or loses lines");
+    }
+    let engine = testkit::engine();
+    let script = "echo first; read go; seq 1 300000; sleep 600";
+    let line = [
+        "run",
+        "-di",
+        "--log-opt",
+        "max-size=50k",
+        "--log-opt",
+        "max-file=2",
+    ];
+    let words = line
+        .into_iter()
+        .chain(["--name", "fast", "busybox", "sh", "-c", script]);
+    engine.cli_words(words).run().success();
+    let mut slow = std::os::unix::net::UnixStream::connect(engine.socket()).expect("it listens");
+    let path = "/v1.51/containers/fast/logs?stdout=1&follow=1";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
+    slow.write_all(request.as_bytes()).expect("it reads");
+    let mut client = engine.cli("attach fast").start();
+    std::thread::sleep(ms(500));
+    client.write(b"\n");
+    let newest = engine.inspect("fast")["LogPath"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    testkit::within(ms(60_000), "all of it is written", || {
+        std::fs::read_to_string(&newest).is_ok_and(|text| text.contains("\"300000\\n\""))
+    });
+    slow.set_read_timeout(Some(ms(30_000)))
+        .expect("a socket of ours");
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer)
+        .expect("the stream ends, since it is no longer whole");
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.contains("first\n"), "it began at the beginning");
+    let told = "Error grabbing logs: the log was rotated faster than it could be read";
+    assert!(
+        text.contains(told),
+        "{}",
+        &text[text.len().saturating_sub(300)..]
+    );
+    drop(client);
+}
+
+#[test]
 fn the_local_driver_keeps_and_the_none_driver_refuses() {
     let engine = testkit::engine();
     let local = engine.run("--log-driver local busybox sh -c 'echo kept; echo err >&2'");

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::shared;
 use crate::{
-    command::{Args, Cli, Command, Outcome},
+    command::{Args, Cli, Command, Failure, Outcome},
     flags::{Flag, Kind, Matches, flag},
     json, out,
 };
@@ -41,6 +41,9 @@ pub(super) static COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
+    if let Some(name) = matches.args.get(1) {
+        shared::check_reference(name).map_err(Failure::new)?;
+    }
     let (repository, tag) = matches
         .args
         .get(1)

@@ -90,6 +90,12 @@ async fn request(
     prepared: &Prepared,
 ) -> Result<String, String> {
     let platform = matches.text("platform");
+    shared::check_reference(&prepared.image)?;
+    if !platform.is_empty() {
+        platform.parse::<oci::Platform>().map_err(|error| {
+            format!("error parsing specified platform: {error}: invalid argument")
+        })?;
+    }
     let quiet = matches.on("quiet");
     let image = shared::familiar(&prepared.image);
     let query = Query::new()
@@ -105,12 +111,8 @@ async fn request(
         pull::fetch(client, &prepared.image, platform, quiet).await?;
     }
     let answer: Value = match client.json(create()).await {
-        Err(Error::Daemon {
-            status: 404,
-            message,
-        }) if message.to_ascii_lowercase().starts_with("no such image")
-            && !matches!(policy, "never" | "always") =>
-        {
+        // The image is not here, or not for that platform.
+        Err(Error::Daemon { status: 404, .. }) if !matches!(policy, "never" | "always") => {
             if !quiet {
                 out::complain(format!("Unable to find image '{image}' locally"));
             }

@@ -31,6 +31,7 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let output = matches.text("output");
+    check_output("export container", output)?;
     if output.is_empty() {
         shared::refuse_terminal(
             "cowardly refusing to save to a terminal. Use the -o flag or redirect",
@@ -42,6 +43,28 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         .await?;
     write_body(answer, output).await?;
     Ok(0)
+}
+
+/// The file must be possible: its folder is there, and it is none itself. `doing` is what fails otherwise.
+///
+/// # Errors
+/// Docker's words.
+pub(super) fn check_output(doing: &str, output: &str) -> Result<(), Failure> {
+    let path = std::path::Path::new(output);
+    if path.is_dir() {
+        return Err(Failure::new(format!(
+            "failed to {doing}: cannot write to a directory"
+        )));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.exists() => {
+            Err(Failure::new(format!(
+                "failed to {doing}: invalid output path: stat {}: no such file or directory",
+                parent.display()
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes an archive to a file, which appears only when it is whole, or to standard output.

@@ -52,7 +52,7 @@ const COLUMNS: Columns = Columns {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let mut query = Query::new();
-    if let Some(platform) = save::platform(matches.text("platform")) {
+    if let Some(platform) = save::platform(matches.text("platform"))? {
         query = query.with("platform", platform);
     }
     let list = cli

@@ -1,11 +1,13 @@
 //! `images`: lists images.
 
+mod tree;
+
 use client::{Query, Request};
 use serde_json::Value as Json;
 
 use super::shared;
 use crate::{
-    command::{Args, Cli, Command, Outcome},
+    command::{Args, Cli, Command, Failure, Outcome},
     flags::{Flag, Kind, Matches, flag},
     format::{self, Columns},
     human, json, out,
@@ -20,6 +22,7 @@ const FLAGS: &[Flag] = &[
     shared::FORMAT,
     flag("no-trunc", Kind::Bool, "Show all of long texts"),
     flag("quiet", Kind::Bool, "Show ids only").short('q'),
+    flag("tree", Kind::Bool, "Show platforms below their images"),
 ];
 
 pub(super) static COMMAND: Command = Command {
@@ -55,13 +58,22 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if let Some(name) = matches.args.first() {
         given.push(format!("reference={name}"));
     }
+    let as_tree = matches.on("tree");
+    if as_tree {
+        refuse_with_tree(matches)?;
+    }
     let query = Query::new()
         .with_flag("all", matches.on("all"))
+        .with_flag("manifests", as_tree)
         .with_some("filters", shared::filters(&given));
     let list = cli
         .client()?
         .json(Request::get(&["images", "json"]).query(query))
         .await?;
+    if as_tree {
+        out::print(tree::draw(&list));
+        return Ok(0);
+    }
     let quiet = matches.on("quiet") && !matches.is_set("format");
     let format = cli.format(matches, "imagesFormat");
     let digests = !quiet && (matches.on("digests") || format.contains("{{.Digest}}"));
@@ -81,6 +93,22 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         .collect();
     out::print(format::render(&format, default, COLUMNS, rows)?);
     Ok(0)
+}
+
+/// What a tree cannot show.
+fn refuse_with_tree(matches: &Matches) -> Result<(), Failure> {
+    let asked = [
+        ("--quiet", matches.on("quiet")),
+        ("--no-trunc", matches.on("no-trunc")),
+        ("--show-digest", matches.on("digests")),
+        ("--format", matches.is_set("format")),
+    ];
+    match asked.iter().find(|(_, is_asked)| *is_asked) {
+        Some((flag, _)) => Err(Failure::new(format!(
+            "{flag} is not yet supported with --tree"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// An image's rows: one for each of its names.

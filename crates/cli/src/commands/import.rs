@@ -50,6 +50,9 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
             .map_err(|error| Failure::new(format!("open {source}: {}", go_io_error(&error))))?;
         Payload::Reader(Box::new(file))
     };
+    if let Some(name) = matches.args.get(1) {
+        shared::check_reference(name).map_err(Failure::new)?;
+    }
     let (repository, tag) = matches
         .args
         .get(1)

@@ -36,7 +36,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
                 json!({"Debug": cli.debug, "Version": VERSION, "Context": context, "Plugins": [], "Warnings": null}),
             );
         }
-        out::print(format::render_object(format, &whole)?);
+        out::print(format::render_object(
+            format,
+            &whole,
+            ("", "system.dockerInfo"),
+        )?);
         return Ok(0);
     }
     out::print(format!(

@@ -129,6 +129,7 @@ async fn first(client: &Client, name: &str, matches: &Matches) -> Result<Option<
 }
 
 async fn one_kind(cli: &Cli, matches: &Matches, kind: &str) -> Outcome {
+    save::platform(matches.text("platform"))?;
     let client = cli.client()?;
     let mut found = Vec::new();
     let mut errors = Vec::new();
@@ -152,7 +153,8 @@ async fn fetch(
         "container" => Request::get(&["containers", name, "json"])
             .query(Query::new().with_flag("size", matches.on("size"))),
         "image" => {
-            let platform = save::platform(matches.text("platform")).unwrap_or_default();
+            let platform = save::platform(matches.text("platform")).ok().flatten();
+            let platform = platform.unwrap_or_default();
             Request::get(&["images", name, "json"])
                 .query(Query::new().with_some("platform", platform))
         }

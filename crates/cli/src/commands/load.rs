@@ -68,7 +68,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         }
     };
     let mut query = Query::new().with("quiet", "1");
-    if let Some(platform) = save::platform(matches.text("platform")) {
+    if let Some(platform) = save::platform(matches.text("platform"))? {
         query = query.with("platform", platform);
     }
     let request = Request::post(&["images", "load"])

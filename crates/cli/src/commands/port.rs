@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::{
     command::{Args, Cli, Command, Failure, Outcome},
+    create::ports,
     flags::Matches,
     json, out,
 };
@@ -27,7 +28,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         .json(Request::get(&["containers", name, "json"]))
         .await?;
     let empty = serde_json::Map::new();
-    let ports = found
+    let published = found
         .pointer("/NetworkSettings/Ports")
         .and_then(Value::as_object)
         .unwrap_or(&empty);
@@ -48,7 +49,10 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         } else {
             format!("{wanted}/tcp")
         };
-        let bindings = ports
+        let number = wanted.split('/').next().unwrap_or_default();
+        ports::number(number)
+            .map_err(|why| Failure::new(format!("Error: invalid port ({number}): {why}")))?;
+        let bindings = published
             .get(&full)
             .and_then(Value::as_array)
             .filter(|list| !list.is_empty())
@@ -63,7 +67,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
         return Ok(0);
     }
     let mut lines: Vec<(u32, String)> = Vec::new();
-    for (port, bindings) in ports {
+    for (port, bindings) in published {
         let number = port
             .split('/')
             .next()

@@ -41,12 +41,8 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let mut query = Query::new()
         .with_flag("force", force)
         .with_flag("noprune", matches.on("no-prune"));
-    for platform in matches
-        .list("platform")
-        .iter()
-        .filter_map(|text| save::platform(text))
-    {
-        query = query.with("platforms", platform);
+    for text in matches.list("platform") {
+        query = query.with_some("platforms", save::platform(text)?.unwrap_or_default());
     }
     let mut errors = Vec::new();
     let mut code = 0;

@@ -35,15 +35,7 @@ pub(super) static COMMAND: Command = Command {
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     let output = matches.text("output");
-    if let Some(parent) = std::path::Path::new(output).parent()
-        && !parent.as_os_str().is_empty()
-        && !parent.exists()
-    {
-        return Err(Failure::new(format!(
-            "failed to save image: invalid output path: stat {}: no such file or directory",
-            parent.display()
-        )));
-    }
+    export::check_output("save image", output)?;
     if output.is_empty() {
         shared::refuse_terminal(
             "cowardly refusing to save to a terminal. Use the -o flag or redirect",
@@ -53,7 +45,7 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     for name in &matches.args {
         query = query.with("names", name);
     }
-    if let Some(platform) = platform(matches.text("platform")) {
+    if let Some(platform) = platform(matches.text("platform"))? {
         query = query.with("platform", platform);
     }
     let answer = cli
@@ -64,17 +56,17 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     Ok(0)
 }
 
-/// `os[/arch[/variant]]` as the API's JSON.
-pub(super) fn platform(text: &str) -> Option<String> {
+/// `os[/arch[/variant]]` as the API's JSON; empty text is none.
+///
+/// # Errors
+/// It names no platform.
+pub(super) fn platform(text: &str) -> Result<Option<String>, Failure> {
     if text.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let mut parts = text.split('/');
-    let mut object = serde_json::Map::new();
-    for key in ["os", "architecture", "variant"] {
-        if let Some(part) = parts.next() {
-            object.insert(key.into(), part.into());
-        }
-    }
-    Some(serde_json::Value::Object(object).to_string())
+    let platform: oci::Platform = text
+        .parse()
+        .map_err(|error| Failure::new(format!("invalid platform: {error}: invalid argument")))?;
+    let json = serde_json::to_string(&platform);
+    Ok(Some(json.expect("a platform has string keys only")))
 }

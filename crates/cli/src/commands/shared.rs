@@ -117,6 +117,18 @@ pub(super) fn familiar(image: &str) -> String {
     }
 }
 
+/// Refuses what no image can be called, in the words of its grammar. An id is a name here.
+///
+/// # Errors
+/// `invalid reference format…`.
+pub(super) fn check_reference(name: &str) -> Result<(), String> {
+    let is_id = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match name.parse::<oci::Reference>() {
+        Err(error) if !is_id => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a name ends in a tag (a colon after the last slash).
 pub(super) fn has_tag(name: &str) -> bool {
     name.rsplit('/')

@@ -163,8 +163,6 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
     let id = json::text(found, "id");
     let id = if id.is_empty() { name } else { id };
     let (used, limit) = memory(found);
-    let live = limit > 0.0 || json::int(&found["pids_stats"], "current") > 0;
-    let dash = |text: String, empty: &str| if live { text } else { empty.to_owned() };
     let (received, sent) = network(found);
     let (read, written) = blocks(found);
     let pair = |a: f64, b: f64| {
@@ -181,11 +179,8 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
     };
     Record {
         fields: vec![
-            ("BlockIO", dash(pair(read, written), "--").into()),
-            (
-                "CPUPerc",
-                dash(format!("{:.2}%", cpu(found, previous)), "--").into(),
-            ),
+            ("BlockIO", pair(read, written).into()),
+            ("CPUPerc", format!("{:.2}%", cpu(found, previous)).into()),
             ("Container", name.into()),
             (
                 "ID",
@@ -196,16 +191,13 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
                 }
                 .into(),
             ),
-            ("MemPerc", dash(format!("{share:.2}%"), "--").into()),
+            ("MemPerc", format!("{share:.2}%").into()),
             (
                 "MemUsage",
-                dash(
-                    format!(
-                        "{} / {}",
-                        human::size_binary(used),
-                        human::size_binary(limit)
-                    ),
-                    "-- / --",
+                format!(
+                    "{} / {}",
+                    human::size_binary(used),
+                    human::size_binary(limit)
                 )
                 .into(),
             ),
@@ -213,10 +205,12 @@ fn row(name: &str, found: &Json, previous: Option<&Json>, truncate: bool) -> Rec
                 "Name",
                 json::text(found, "name").trim_start_matches('/').into(),
             ),
-            ("NetIO", dash(pair(received, sent), "--").into()),
+            ("NetIO", pair(received, sent).into()),
             (
                 "PIDs",
-                dash(json::int(&found["pids_stats"], "current").to_string(), "--").into(),
+                json::int(&found["pids_stats"], "current")
+                    .to_string()
+                    .into(),
             ),
         ],
         ..Record::default()

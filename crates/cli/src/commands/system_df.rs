@@ -58,7 +58,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if matches.on("verbose") {
         out::print(match matches.text("format") {
             "" | "table" => verbose(&usage)?,
-            format => format::render_object(format, &verbose_object(&usage)?)?,
+            format => format::render_object(
+                format,
+                &verbose_object(&usage)?,
+                ("", "*formatter.diskUsageContext"),
+            )?,
         });
         return Ok(0);
     }

@@ -4,7 +4,7 @@ use client::{Query, Request};
 
 use super::shared;
 use crate::{
-    command::{Args, Cli, Command, Outcome},
+    command::{Args, Cli, Command, Failure, Outcome},
     flags::Matches,
 };
 
@@ -20,7 +20,13 @@ pub(super) static COMMAND: Command = Command {
 };
 
 async fn run(cli: &Cli, matches: &Matches) -> Outcome {
-    let (repository, tag) = shared::split_tag(&matches.args[1]);
+    let target = &matches.args[1];
+    shared::check_reference(target).map_err(|error| {
+        Failure::new(format!(
+            "Error parsing reference: {target:?} is not a valid repository/tag: {error}"
+        ))
+    })?;
+    let (repository, tag) = shared::split_tag(target);
     let tag = if tag.is_empty() { "latest" } else { tag };
     let request = Request::post(&["images", &matches.args[0], "tag"])
         .query(Query::new().with("repo", repository).with("tag", tag));

@@ -58,7 +58,11 @@ async fn run(cli: &Cli, matches: &Matches) -> Outcome {
     if format.is_empty() {
         out::print(pretty(&whole));
     } else {
-        out::print(format::render_object(format, &whole)?);
+        out::print(format::render_object(
+            format,
+            &whole,
+            ("version", "system.versionInfo"),
+        )?);
     }
     match asked {
         Ok(_) => Ok(0),

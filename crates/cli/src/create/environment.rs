@@ -47,7 +47,7 @@ fn lines(file: &str) -> Result<Vec<String>, String> {
     let bytes = fs::read(file).map_err(|error| format!("open {file}: {}", go_io_error(&error)))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| format!("env file {file} contains invalid utf8 bytes"))?;
+        .map_err(|error| format!("invalid env file ({file}): {}", not_text(bytes, error)))?;
     let mut found = Vec::new();
     for line in text.lines() {
         let line = line.trim_start();
@@ -57,17 +57,32 @@ fn lines(file: &str) -> Result<Vec<String>, String> {
         let name = line.split('=').next().unwrap_or_default();
         if name.contains([' ', '\t']) {
             return Err(format!(
-                "poorly formatted environment: variable '{name}' contains whitespaces"
+                "invalid env file ({file}): variable '{name}' contains whitespaces"
             ));
         }
         if name.is_empty() {
             return Err(format!(
-                "poorly formatted environment: no variable name on line '{line}'"
+                "invalid env file ({file}): no variable name on line '{line}'"
             ));
         }
         found.push(line.to_owned());
     }
     Ok(found)
+}
+
+/// Which line is not UTF-8, and its bytes.
+fn not_text(bytes: &[u8], error: std::str::Utf8Error) -> String {
+    let number = bytes[..error.valid_up_to()]
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count();
+    let line = bytes.split(|byte| *byte == b'\n').nth(number);
+    let shown: Vec<String> = line.unwrap_or_default().iter().map(u8::to_string).collect();
+    format!(
+        "invalid utf8 bytes at line {}: [{}]",
+        number + 1,
+        shown.join(" ")
+    )
 }
 
 /// The labels of `--label-file` and then `--label`.
@@ -99,6 +114,18 @@ mod tests {
         assert_eq!(
             read_all(&[name], &["A=2".into()]).unwrap(),
             ["A=1", "B=x y", "A=2"]
+        );
+        let wrong = |bytes: &[u8], expect: &str| {
+            fs::write(&file, bytes).unwrap();
+            let name = file.display().to_string();
+            let error = read_all(std::slice::from_ref(&name), &[]).unwrap_err();
+            assert_eq!(error, format!("invalid env file ({name}): {expect}"));
+        };
+        wrong(b"a b=1\n", "variable 'a b' contains whitespaces");
+        wrong(b"A=1\n=x\n", "no variable name on line '=x'");
+        wrong(
+            b"A=1\n\xff=2\n",
+            "invalid utf8 bytes at line 2: [255 61 50]",
         );
         fs::remove_file(file).unwrap();
         assert_eq!(

@@ -88,10 +88,32 @@ pub(super) fn expose(spec: &str) -> Result<Vec<String>, String> {
         return Err(format!("invalid port format for --expose: {spec}"));
     }
     let (ports, proto) = protocol(spec)?;
-    let ports = range(ports).ok_or_else(|| {
-        format!("invalid range format for --expose: {ports}, error: invalid port")
-    })?;
+    let wrong = |why: String| format!("invalid range format for --expose: {ports}, error: {why}");
+    if ports.is_empty() {
+        return Err(wrong("empty string specified for ports".into()));
+    }
+    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
+    let (low, high) = (number(low).map_err(wrong)?, number(high).map_err(wrong)?);
+    if low > high {
+        return Err(wrong(format!("invalid range specified for port: {ports}")));
+    }
+    let ports = Ports(low..=high);
     Ok(ports.map(|port| format!("{port}/{proto}")).collect())
+}
+
+/// A port number.
+///
+/// # Errors
+/// Go's words for what is none.
+pub(crate) fn number(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let why = match is_number {
+            true => "value out of range",
+            false => "invalid syntax",
+        };
+        format!("strconv.ParseUint: parsing {text:?}: {why}")
+    })
 }
 
 fn protocol(text: &str) -> Result<(&str, String), String> {
@@ -165,5 +187,9 @@ mod tests {
         assert_eq!(publish("x").unwrap_err(), "invalid containerPort: x");
         assert_eq!(publish("1:2/foo").unwrap_err(), "invalid proto: foo");
         assert_eq!(expose("80-81/udp").unwrap(), ["80/udp", "81/udp"]);
+        assert_eq!(
+            expose("70000").unwrap_err(),
+            "invalid range format for --expose: 70000, error: strconv.ParseUint: parsing \"70000\": value out of range"
+        );
     }
 }

@@ -339,6 +339,9 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
     if !config.stop_signal.is_empty() {
         super::signal::parse(&config.stop_signal)?;
     }
+    if let Some(check) = &config.healthcheck {
+        check_health(check)?;
+    }
     let policy = policy_of(&host.restart_policy)?;
     if host.auto_remove && policy != RestartPolicy::No {
         return Err(Error::Invalid(
@@ -386,6 +389,29 @@ fn check(shared: &Shared, new: &NewContainer) -> Result<()> {
     spec::check(host, &shared.host)
 }
 
+/// Times too short to mean anything are mistakes: nanoseconds where seconds were meant.
+fn check_health(check: &HealthConfig) -> Result<()> {
+    const LEAST_NANOS: i64 = 1_000_000;
+    let times = [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ];
+    match times
+        .iter()
+        .find(|(_, nanos)| *nanos != 0 && *nanos < LEAST_NANOS)
+    {
+        Some((name, _)) => Err(Error::Invalid(format!(
+            "{name} in Healthcheck cannot be less than 1ms"
+        ))),
+        None if check.retries < 0 => Err(Error::Invalid(
+            "Retries in Healthcheck cannot be negative".into(),
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The image to start from; the built-in one appears here when it is asked for.
 fn find_image(shared: &Shared, text: &str) -> Result<Arc<image::Image>> {
     let missing = match shared.images.obtain(text) {
@@ -422,6 +448,7 @@ fn inherited(shared: &Shared, host: &HostConfig) -> Result<Vec<MountRecord>> {
             Some((target, mode)) => (target, Some(mode)),
             None => (from.as_str(), None),
         };
+        mounts::inherit(&[], mode)?;
         // Not "not found", for the same reason as with networks.
         let found = shared.containers.require(target);
         let view = found.map_err(|e| Error::Invalid(e.to_string()))?.view();

@@ -143,6 +143,9 @@ fn check_values(filters: &ids::Filters) -> Result<()> {
             return Err(Error::Invalid(format!("invalid filter '{key}={wrong}'")));
         }
     }
+    filters
+        .flag("is-task", false)
+        .map_err(|e| Error::Invalid(e.to_string()))?;
     match filters
         .get("exited")
         .find(|code| code.parse::<i64>().is_err())

@@ -35,7 +35,8 @@ pub(crate) fn plan(
         explicit.push(parse_mount(mount)?);
     }
     for (target, options) in &host.tmpfs {
-        explicit.push(tmpfs(&clean_target(target)?, options));
+        let target = clean_target(target).map_err(Error::Invalid)?;
+        explicit.push(tmpfs(&target, options));
     }
     let mut seen = BTreeSet::new();
     for mount in &explicit {
@@ -48,7 +49,7 @@ pub(crate) fn plan(
     }
     let mut list: BTreeMap<String, Planned> = BTreeMap::new();
     for target in config.volumes.keys() {
-        let destination = clean_target(target)?;
+        let destination = clean_target(target).map_err(|why| wrong_config("volume", &why))?;
         list.insert(destination.clone(), volume(None, &destination));
     }
     for mount in inherited.into_iter().chain(explicit) {
@@ -102,21 +103,33 @@ fn tmpfs(destination: &str, options: &str) -> Planned {
     }
 }
 
+/// A mount that says too little, or what cannot be.
+fn wrong_config(kind: &str, why: &str) -> Error {
+    Error::Invalid(format!("invalid mount config for type {kind:?}: {why}"))
+}
+
 /// `[source:]target[:mode]`.
 fn parse_bind(text: &str) -> Result<Planned> {
     let bad = || Error::Invalid(format!("invalid volume specification: '{text}'"));
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, mode) = match parts[..] {
         [target] => ("", target, ""),
-        [source, target] if target.starts_with('/') => (source, target, ""),
-        [target, mode] if target.starts_with('/') => ("", target, mode),
+        [target, mode] if target.starts_with('/') && is_mode(mode) => ("", target, mode),
+        [source, target] => (source, target, ""),
         [source, target, mode] => (source, target, mode),
         _ => return Err(bad()),
     };
-    if target.is_empty() || (parts.len() > 1 && source.is_empty() && !parts[0].starts_with('/')) {
+    if target.is_empty() || (parts.len() > 1 && parts[0].is_empty()) {
         return Err(bad());
     }
-    let destination = clean_target(target)?;
+    let kind = match source.starts_with('/') {
+        true => "bind",
+        false => "volume",
+    };
+    let destination = clean_target(target).map_err(|why| {
+        let cause = wrong_config(kind, &why);
+        Error::Invalid(format!("{}: {cause}", bad()))
+    })?;
     let mut mount = match source {
         "" => volume(None, &destination),
         _ if source.starts_with('/') => MountRecord {
@@ -143,16 +156,14 @@ fn parse_bind(text: &str) -> Result<Planned> {
 }
 
 fn parse_mount(asked: &Mount) -> Result<Planned> {
-    let bad = |why: &str| {
-        Error::Invalid(format!(
-            "invalid mount config for type {:?}: {why}",
-            asked.kind
-        ))
-    };
+    let bad = |why: &str| wrong_config(&asked.kind, why);
+    if !["bind", "volume", "tmpfs"].contains(&asked.kind.as_str()) {
+        return Err(bad("mount type unknown"));
+    }
     if asked.target.is_empty() {
         return Err(bad("field Target must not be empty"));
     }
-    let destination = clean_target(&asked.target)?;
+    let destination = clean_target(&asked.target).map_err(|why| bad(&why))?;
     let mut mount = match asked.kind.as_str() {
         "bind" => {
             if asked.source.is_empty() {
@@ -192,7 +203,7 @@ fn parse_mount(asked: &Mount) -> Result<Planned> {
             }
             mount
         }
-        "tmpfs" => {
+        _ => {
             if !asked.source.is_empty() {
                 return Err(bad("field Source must not be specified"));
             }
@@ -212,12 +223,6 @@ fn parse_mount(asked: &Mount) -> Result<Planned> {
             }
             mount
         }
-        _ => {
-            return Err(Error::Invalid(format!(
-                "mount type unknown: {:?}",
-                asked.kind
-            )));
-        }
     };
     mount.writable = !asked.read_only;
     Ok(mount)
@@ -235,12 +240,28 @@ fn volume_name(name: &str) -> Result<&str> {
     )))
 }
 
-/// The target as an absolute path without `.`, `..` and doubled slashes; never the root itself.
-fn clean_target(target: &str) -> Result<String> {
+/// Whether `-v` takes these words for a mode, not for a target.
+fn is_mode(mode: &str) -> bool {
+    let words = [
+        "rw",
+        "ro",
+        "nocopy",
+        "z",
+        "Z",
+        "consistent",
+        "cached",
+        "delegated",
+    ];
+    mode.split(',')
+        .all(|word| words.contains(&word) || PROPAGATIONS.contains(&word))
+}
+
+/// The target as an absolute path without `.`, `..` and doubled slashes; never the root itself. An error is why not.
+fn clean_target(target: &str) -> std::result::Result<String, String> {
     if !target.starts_with('/') {
-        return Err(Error::Invalid(format!(
-            "invalid mount config for type \"bind\": invalid mount path: '{target}' mount path must be absolute"
-        )));
+        return Err(format!(
+            "invalid mount path: '{target}' mount path must be absolute"
+        ));
     }
     let mut clean = PathBuf::from("/");
     for part in Path::new(target).components() {
@@ -251,9 +272,7 @@ fn clean_target(target: &str) -> Result<String> {
         }
     }
     if clean == Path::new("/") {
-        return Err(Error::Invalid(
-            "invalid specification: destination can't be '/'".into(),
-        ));
+        return Err("invalid specification: destination can't be '/'".into());
     }
     Ok(clean.to_string_lossy().into_owned())
 }
@@ -333,6 +352,24 @@ mod tests {
             planned(&["/a:/t", "/b:/t/"]).is_err(),
             "two mounts on one target"
         );
+    }
+
+    #[test]
+    fn a_refusal_names_the_kind_that_was_asked_for() {
+        let check = |bind: &str, expect: &str| {
+            let error = planned(&[bind]).expect_err(bind).to_string();
+            assert!(error.ends_with(expect), "{error}");
+        };
+        check(
+            "data:b",
+            "'data:b': invalid mount config for type \"volume\": invalid mount path: 'b' mount path must be absolute",
+        );
+        check(
+            "/a:/",
+            "'/a:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'",
+        );
+        check("/a:/b:bogus", "invalid mode: bogus");
+        check("/a:/b:ro:z", "invalid volume specification: '/a:/b:ro:z'");
     }
 
     #[test]

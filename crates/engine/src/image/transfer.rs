@@ -58,11 +58,16 @@ impl Engine {
         from
     }
 
-    /// Images as one archive.
+    /// Images as one archive, for all their platforms or for one.
     ///
     /// # Errors
-    /// One of them is not there.
-    pub fn save(&self, names: Vec<String>, format: SaveFormat) -> Result<Chunks> {
+    /// One of them is not there, or not for that platform.
+    pub fn save(
+        &self,
+        names: Vec<String>,
+        platform: Option<Platform>,
+        format: SaveFormat,
+    ) -> Result<Chunks> {
         for name in &names {
             // Known missing before the first byte, so that a client gets an error and not half an archive.
             if let Err(error) = self.image(name)
@@ -72,15 +77,20 @@ impl Engine {
             }
         }
         for image in names.iter().filter_map(|name| self.image(name).ok()) {
+            if let Some(platform) = &platform {
+                self.shared.images.for_platform(&image, platform)?;
+            }
             let id = image.id.to_string();
             let name = [("name".to_owned(), id.clone())];
             self.shared.tell("image", "save", &id, name.into());
         }
         let (mut writer, chunks) = outward();
         let images = self.shared.images.clone();
-        tokio::task::spawn_blocking(move || match images.save(&names, format, &mut writer) {
-            Ok(()) => drop(writer),
-            Err(error) => writer.fail(io::Error::other(fault::chain(&error))),
+        tokio::task::spawn_blocking(move || {
+            match images.save(&names, platform.as_ref(), format, &mut writer) {
+                Ok(()) => drop(writer),
+                Err(error) => writer.fail(io::Error::other(fault::chain(&error))),
+            }
         });
         Ok(chunks)
     }

@@ -54,6 +54,8 @@ pub(crate) struct Ground {
     options: NetworkOptions,
     namespaces: namespace::Pool,
     rules: Mutex<Option<Rules>>,
+    /// The daemon ends and has left the host: nothing is made any more.
+    has_left: AtomicBool,
     leaving: Leaving,
     /// It was said that published ports are open to everyone.
     warned: AtomicBool,
@@ -116,6 +118,7 @@ impl Ground {
             options: options.network.clone(),
             namespaces: namespace::Pool::new(READY_NAMESPACES),
             rules: Mutex::new(None),
+            has_left: AtomicBool::new(false),
             leaving: Leaving::default(),
             warned: AtomicBool::new(false),
         }
@@ -303,6 +306,15 @@ impl Ground {
         self.leaving.await_all();
     }
 
+    /// Removes everything of ours from the host for good: starts that are still under way fail.
+    pub(crate) fn leave(&self, registry: &Registry) {
+        self.has_left.store(true, Ordering::SeqCst);
+        let is_made = self.opened().is_some() || registry.all().iter().any(|n| n.given().is_up);
+        if is_made {
+            self.clear(registry);
+        }
+    }
+
     /// Removes everything of ours from the host; no container may need it.
     pub(crate) fn clear(&self, registry: &Registry) {
         let rules = self.rules().take();
@@ -375,6 +387,9 @@ impl Ground {
     /// The rules, opened at the first use.
     pub(crate) fn firewall(&self) -> Result<Firewall> {
         let mut slot = self.rules();
+        if self.has_left.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable("the engine is shutting down".into()));
+        }
         if let Some(rules) = &*slot {
             return Ok(rules.firewall.clone());
         }

@@ -179,9 +179,14 @@ fn check(asked: &Resources) -> Result<()> {
         return refuse("Range of blkio weight is from 10 to 1000".into());
     }
     if !asked.device_requests.is_empty() {
+        let request = &asked.device_requests[0];
+        // Lists of lists as Go prints them: `[[gpu compute] [utility]]`.
+        let wanted = request.capabilities.iter().map(|all| all.join(" "));
+        let wanted: Vec<_> = wanted.map(|all| format!("[{all}]")).collect();
         return Err(Error::Invalid(format!(
-            "could not select device driver \"{}\" with capabilities: {:?}",
-            asked.device_requests[0].driver, asked.device_requests[0].capabilities
+            "could not select device driver \"{}\" with capabilities: [{}]",
+            request.driver,
+            wanted.join(" ")
         )));
     }
     Ok(())

@@ -22,6 +22,8 @@ pub(crate) struct Source {
     pub(super) file: File,
     pub(super) driver: Driver,
     pub(crate) identity: Identity,
+    /// The file's place in the row of all, if it is known.
+    pub(super) number: Option<u64>,
     /// Where the next block is read.
     pub(super) offset: u64,
     /// Where the file ends for this reader.
@@ -41,6 +43,7 @@ impl Source {
         file: File,
         driver: Driver,
         identity: Identity,
+        number: Option<u64>,
         limited: bool,
     ) -> io::Result<Self> {
         let limit = limited.then_some(file.metadata()?.len());
@@ -48,6 +51,7 @@ impl Source {
             file,
             driver,
             identity,
+            number,
             offset: 0,
             limit,
             buffer: Vec::new(),

@@ -244,6 +244,44 @@ fn a_follower_sees_every_line_once_across_rotations() {
 }
 
 #[test]
+fn a_follower_that_was_overtaken_says_so_and_goes_on() {
+    for (driver, options) in [
+        ("json-file", &[("max-size", "1k"), ("max-file", "3")][..]),
+        (
+            "json-file",
+            &[("max-size", "1k"), ("max-file", "3"), ("compress", "true")],
+        ),
+        ("local", &[("max-size", "1k"), ("max-file", "2")]),
+    ] {
+        let log = log(driver, options);
+        log.write("first\n");
+        let query = Query {
+            follow: true,
+            ..Query::default()
+        };
+        let mut reader = Reader::open(&log.target, query).expect("open");
+        let next = |reader: &mut Reader| {
+            let entry = reader.next_entry()?;
+            Ok::<_, Error>(entry.map(|entry| String::from_utf8(entry.line).expect("text")))
+        };
+        assert_eq!(next(&mut reader).expect("read").as_deref(), Some("first\n"));
+        log.write(&numbers(0..500));
+        let mut told = 0;
+        let mut last = String::new();
+        loop {
+            match next(&mut reader) {
+                Ok(Some(line)) => last = line,
+                Ok(None) => break,
+                Err(Error::Overtaken { files }) if files > 0 => told += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(told, 1, "{driver} {options:?}");
+        assert!(last.starts_with("line 499"), "{driver} {options:?}: {last}");
+    }
+}
+
+#[test]
 fn files_that_are_rotated_while_they_are_read_are_read_once() {
     for (driver, options) in KINDS {
         for (tail, first) in [(None, 0), (Some(120), 180)] {

@@ -47,6 +47,8 @@ struct State {
     /// For what kinds of networks the tables in the kernel were made; none are there, as far as we know, where it is
     /// `None`.
     built: Option<Kinds>,
+    /// All was taken away, and nothing comes again.
+    is_over: bool,
     guarded: Guarded,
     /// What stands in the way and was told; each once.
     told: BTreeSet<String>,
@@ -275,6 +277,7 @@ impl Tables {
         state.flows = Flows::default();
         state.holes.clear();
         state.built = None;
+        state.is_over = true;
         let changes: Vec<Change> = self
             .families
             .iter()
@@ -308,6 +311,9 @@ impl Tables {
 
     /// All tables from nothing, in one transaction.
     fn build(&self, state: &mut State) -> Result<(), Error> {
+        if state.is_over {
+            return Err(Error::Over);
+        }
         let admission = self.find_admission()?;
         let kinds = state.desired.kinds();
         let ground = self.ground(state, admission, kinds);

@@ -1,6 +1,7 @@
 //! Containers as `inspect` and the list show them.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use api::container::list::{SummaryHostConfig, SummaryNetworks};
 use api::container::{
@@ -8,6 +9,7 @@ use api::container::{
     HostConfig, LogConfig, MountPoint,
 };
 use engine::container::{MountKind, MountRecord, Record, Size, View};
+use engine::folders::Folders;
 use lifecycle::{State, UnixNanos};
 
 use super::network;
@@ -17,7 +19,12 @@ use crate::when::rfc3339;
 pub(crate) const DRIVER: &str = "overlay2";
 
 /// Everything about a container; `root` is the engine's data root.
-pub(crate) fn inspect(view: &View, size: Option<Size>, root: &Path) -> ContainerInspect {
+pub(crate) fn inspect(
+    view: &View,
+    size: Option<Size>,
+    root: &Path,
+    folders: Option<Folders>,
+) -> ContainerInspect {
     let record = &view.record;
     let (path, args) = command(record);
     let has_run = record.started_unix_nanos != 0;
@@ -46,16 +53,38 @@ pub(crate) fn inspect(view: &View, size: Option<Size>, root: &Path) -> Container
         platform: "linux".into(),
         exec_ids: view.execs.clone(),
         host_config: Some(host_config(record)),
-        graph_driver: GraphDriver {
-            name: DRIVER.into(),
-            ..GraphDriver::default()
-        },
+        graph_driver: graph_driver(folders),
         size_rw: size.map(|size| bytes(size.writable_bytes)),
         size_root_fs: size.map(|size| bytes(size.root_bytes)),
         mounts: record.mounts.iter().map(mount).collect(),
         config: Some(record.config.clone()),
         network_settings: Some(network::settings(view)),
         ..ContainerInspect::default()
+    }
+}
+
+/// The snapshotter and its folders, under the names that overlay2 has for them.
+pub(crate) fn graph_driver(folders: Option<Folders>) -> GraphDriver {
+    let mut data = BTreeMap::new();
+    if let Some(folders) = folders {
+        let text = |path: &PathBuf| path.display().to_string();
+        let lower: Vec<String> = folders.lower.iter().map(text).collect();
+        let lower = (!lower.is_empty()).then(|| lower.join(":"));
+        let named = [
+            ("LowerDir", lower),
+            ("MergedDir", folders.merged.as_ref().map(text)),
+            ("UpperDir", folders.upper.as_ref().map(text)),
+            ("WorkDir", folders.work.as_ref().map(text)),
+        ];
+        data.extend(
+            named
+                .into_iter()
+                .filter_map(|(name, at)| Some((name.to_owned(), at?))),
+        );
+    }
+    GraphDriver {
+        data,
+        name: DRIVER.into(),
     }
 }
 
@@ -270,7 +299,12 @@ mod tests {
     #[test]
     fn inspect_has_dockers_fields_and_kinds() {
         let docker: Value = serde_json::from_str(INSPECT).expect("dockerd's answer");
-        let ours = inspect(&view(&docker), None, Path::new("/var/lib/docker/data"));
+        let ours = inspect(
+            &view(&docker),
+            None,
+            Path::new("/var/lib/docker/data"),
+            None,
+        );
         let ours = serde_json::to_value(ours).expect("serialisable");
         let (missing, more) = differences(&docker, &ours);
         assert_eq!(

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use api::container::{ContainerConfig, GraphDriver, HealthConfig};
+use api::container::{ContainerConfig, HealthConfig};
 use api::image::{
-    DeleteItem, Descriptor, HistoryItem, ImageInspect, ImageMetadata, ImageSummary, Platform,
+    DeleteItem, Descriptor, HistoryItem, ImageInspect, ImageMetadata, ImageSummary,
+    ManifestAttestation, ManifestImage, ManifestImageSize, ManifestSize, ManifestSummary, Platform,
     RootFs,
 };
 use api::version::ApiVersion;
 use api::{Argv, Empty};
+use engine::folders::Folders;
+use engine::image::{ManifestInfo, ManifestKind};
 use image::{HistoryEntry, Image, Removed};
 use serde_json::Value;
 
-use super::container::{DRIVER, bytes};
+use super::container::{bytes, graph_driver};
 use crate::when::NEVER;
 
 /// One row of the list.
@@ -23,7 +26,8 @@ pub(crate) fn summary(image: &Image, version: ApiVersion) -> ImageSummary {
         id: image.id.to_string(),
         labels: image.config.config.labels.clone(),
         parent_id: image.parent().map(ToString::to_string).unwrap_or_default(),
-        descriptor: None,
+        descriptor: target(image, version),
+        manifests: Vec::new(),
         repo_digests: image.repo_digests(),
         repo_tags: image.repo_tags(),
         shared_size: -1,
@@ -32,13 +36,26 @@ pub(crate) fn summary(image: &Image, version: ApiVersion) -> ImageSummary {
     }
 }
 
+/// The manifest or index that the image came with, for clients that know of it.
+fn target(image: &Image, version: ApiVersion) -> Option<Descriptor> {
+    let target = image.record.target();
+    target
+        .filter(|_| version >= ApiVersion::v1(48))
+        .map(descriptor)
+}
+
 /// Until 1.44 the size stood in two places.
 fn before_44(version: ApiVersion, image: &Image) -> Option<i64> {
     (version < ApiVersion::v1(44)).then(|| bytes(image.size()))
 }
 
 /// Everything about an image, in the words of the given version.
-pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
+pub(crate) fn inspect(
+    image: &Image,
+    version: ApiVersion,
+    folders: Option<Folders>,
+    manifests: Vec<ManifestSummary>,
+) -> Value {
     let read = ImageInspect {
         id: image.id.to_string(),
         repo_tags: image.repo_tags(),
@@ -61,10 +78,7 @@ pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
         os_version: image.config.os_version.clone().unwrap_or_default(),
         size: bytes(image.size()),
         virtual_size: before_44(version, image),
-        graph_driver: GraphDriver {
-            name: DRIVER.into(),
-            ..GraphDriver::default()
-        },
+        graph_driver: graph_driver(folders),
         root_fs: RootFs {
             kind: "layers".into(),
             layers: image.diff_ids().iter().map(ToString::to_string).collect(),
@@ -75,11 +89,8 @@ pub(crate) fn inspect(image: &Image, version: ApiVersion) -> Value {
                 .last_tagged
                 .map_or(NEVER.into(), |at| at.to_string()),
         },
-        descriptor: image
-            .record
-            .target()
-            .filter(|_| version >= ApiVersion::v1(48))
-            .map(descriptor),
+        descriptor: target(image, version),
+        manifests,
     };
     let mut json = serde_json::to_value(read).expect("wire types have string keys only");
     let config = &mut json["Config"];
@@ -159,14 +170,57 @@ pub(crate) fn descriptor(found: &oci::Descriptor) -> Descriptor {
         media_type: found.media_type.clone(),
         digest: found.digest.to_string(),
         size: bytes(found.size),
-        platform: found.platform.as_ref().map(|platform| Platform {
-            architecture: platform.architecture.clone(),
-            os: platform.os.clone(),
-            variant: platform.variant.clone().unwrap_or_default(),
-            ..Platform::default()
-        }),
+        annotations: found.annotations.clone(),
+        platform: found.platform.as_ref().map(platform),
         ..Descriptor::default()
     }
+}
+
+fn platform(found: &oci::Platform) -> Platform {
+    Platform {
+        architecture: found.architecture.clone(),
+        os: found.os.clone(),
+        os_version: found.os_version.clone().unwrap_or_default(),
+        os_features: found.os_features.clone(),
+        variant: found.variant.clone().unwrap_or_default(),
+    }
+}
+
+/// One of the manifests behind an image, with the containers made from it.
+pub(crate) fn manifest((info, containers): (ManifestInfo, Vec<String>)) -> ManifestSummary {
+    let mut shown = ManifestSummary {
+        id: info.descriptor.digest.to_string(),
+        descriptor: descriptor(&info.descriptor),
+        available: info.is_complete,
+        size: ManifestSize {
+            content: bytes(info.content_bytes),
+            total: bytes(info.content_bytes),
+        },
+        ..ManifestSummary::default()
+    };
+    match info.kind {
+        ManifestKind::Image {
+            platform: found,
+            unpacked_bytes,
+            ..
+        } => {
+            shown.kind = "image".into();
+            shown.size.total += bytes(unpacked_bytes);
+            shown.image_data = Some(ManifestImage {
+                platform: platform(&found),
+                size: ManifestImageSize {
+                    unpacked: bytes(unpacked_bytes),
+                },
+                containers,
+            });
+        }
+        ManifestKind::Attestation { about } => {
+            shown.kind = "attestation".into();
+            shown.attestation_data = Some(ManifestAttestation { about });
+        }
+        ManifestKind::Unknown => shown.kind = "unknown".into(),
+    }
+    shown
 }
 
 /// One step of an image's making.

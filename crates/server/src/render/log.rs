@@ -35,13 +35,27 @@ pub(crate) fn append(out: &mut Vec<u8>, entry: &Entry, dress: Dress) {
             Stream::Stdout => 1,
             Stream::Stderr => 2,
         };
-        let len = u32::try_from(prefix.len() + entry.line.len())
-            .expect("a log line is shorter than 4 GiB");
-        let [a, b, c, d] = len.to_be_bytes();
-        out.extend_from_slice(&[stream, 0, 0, 0, a, b, c, d]);
+        push_head(out, stream, prefix.len() + entry.line.len());
     }
     out.extend_from_slice(prefix.as_bytes());
     out.extend_from_slice(&entry.line);
+}
+
+/// Appends why there is no more: to the stream of Docker's frames that clients take for the engine's own, or as text.
+pub(crate) fn append_failure(out: &mut Vec<u8>, why: &str, dress: Dress) {
+    const ENGINE: u8 = 3;
+    let text = format!("Error grabbing logs: {why}\n");
+    if dress.frames {
+        push_head(out, ENGINE, text.len());
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn push_head(out: &mut Vec<u8>, stream: u8, len: usize) {
+    let [a, b, c, d] = u32::try_from(len)
+        .expect("a log line is shorter than 4 GiB")
+        .to_be_bytes();
+    out.extend_from_slice(&[stream, 0, 0, 0, a, b, c, d]);
 }
 
 /// Escapes an attribute as in a query string, so that `=`, `,` and spaces stay readable.

@@ -48,8 +48,8 @@ async fn start(mut call: Call, id: &str) -> Result {
         return Ok(Reply::ok());
     }
     let content = Content::of(exec.config.tty, call.since(42));
-    let (gone, engine) = (call.gone(), call.engine);
-    hijack(call.request, gone, content, move |raw| async move {
+    let engine = call.engine;
+    hijack(call.request, &call.peer, content, move |raw| async move {
         // The shim serves the stream. A second descriptor is kept until the start has gone well, for the error text.
         let Ok(spare) = raw.socket.try_clone() else {
             return tracing::warn!(exec = exec.id, "no descriptor left for an exec's stream");

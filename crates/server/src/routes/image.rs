@@ -3,9 +3,10 @@
 mod make;
 mod transfer;
 
-use api::image::ImagesPruned;
-use engine::image::{ImageQuery, RemoveOptions};
+use api::image::{ImagesPruned, ManifestSummary};
+use engine::image::{Image, ImageQuery, RemoveOptions};
 use hyper::{Method, StatusCode};
+use oci::Platform;
 
 use super::taken_apart;
 use crate::call::Call;
@@ -67,6 +68,10 @@ async fn list(call: Call) -> Result {
         .map(|image| {
             let mut row = render::image::summary(image, call.version);
             row.repo_tags = call.engine.tags_shown(image, &query);
+            if call.since(47) && call.query.flag("manifests") {
+                row.manifests = manifests(&call, image);
+                row.containers = i64::try_from(call.engine.containers_of(image)).unwrap_or(-1);
+            }
             if let Some(usage) = &shared {
                 row.shared_size = render::image::shared(image, usage);
             }
@@ -77,12 +82,41 @@ async fn list(call: Call) -> Result {
 }
 
 async fn inspect(call: Call, name: &str) -> Result {
-    let image = call.engine.image(name)?;
-    Ok(Reply::json(&render::image::inspect(&image, call.version)))
+    let platform = platform(&call, 49)?;
+    let wants_manifests = call.since(48) && call.query.flag("manifests");
+    if wants_manifests && platform.is_some() {
+        return Err(Problem::invalid(
+            "conflicting options: manifests and platform options cannot both be set",
+        ));
+    }
+    let image = call.engine.image_for(name, platform.as_ref())?;
+    let manifests = match wants_manifests {
+        true => manifests(&call, &image),
+        false => Vec::new(),
+    };
+    let folders = call.engine.image_folders(&image);
+    Ok(Reply::json(&render::image::inspect(
+        &image,
+        call.version,
+        folders,
+        manifests,
+    )))
+}
+
+fn manifests(call: &Call, image: &Image) -> Vec<ManifestSummary> {
+    let found = call.engine.manifests(image).into_iter();
+    found.map(render::image::manifest).collect()
+}
+
+/// The one platform a client speaks of, if it is new enough to.
+fn platform(call: &Call, minor: u16) -> Result<Option<Platform>> {
+    make::platform(call.query.text("platform").filter(|_| call.since(minor)))
 }
 
 async fn history(call: Call, name: &str) -> Result {
-    let steps = call.engine.image_history(name)?;
+    let steps = call
+        .engine
+        .image_history(name, platform(&call, 48)?.as_ref())?;
     let lines: Vec<_> = steps.iter().map(render::image::history).collect();
     Ok(Reply::json(&lines))
 }
@@ -103,7 +137,11 @@ async fn remove(call: Call, name: &str) -> Result {
         force: call.query.flag("force"),
         no_prune: call.query.flag("noprune"),
     };
-    let removed = call.engine.remove_image(name, options).await?;
+    let platforms = call.query.all("platforms").filter(|_| call.since(50));
+    let platforms: Vec<Platform> = platforms
+        .filter_map(|text| make::platform(Some(text)).transpose())
+        .collect::<Result<_>>()?;
+    let removed = call.engine.remove_image(name, &platforms, options).await?;
     let steps: Vec<_> = removed.iter().map(render::image::removed).collect();
     Ok(Reply::json(&steps))
 }

@@ -79,8 +79,15 @@ pub(super) async fn copy(
     Ok(0)
 }
 
-/// The folder the copy goes to must be there.
+/// The folder the copy goes to must be there, and the copy something that can be made.
 fn check_parent(target: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = fs::metadata(target).map(|found| found.file_type());
+    if kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device()) {
+        return Err(Failure::new(format!(
+            "invalid output path: {target:?} must be a directory or a regular file: got a device"
+        )));
+    }
     let absolute = std::path::absolute(target.trim_end_matches('/'))?;
     let parent = absolute.parent().unwrap_or(Path::new("/"));
     match fs::metadata(parent) {

@@ -61,7 +61,10 @@ pub(super) async fn inspect(call: Call, id: &str) -> Result {
         false => None,
     };
     let root = &call.engine.options().data_root;
-    Ok(Reply::json(&render::container::inspect(&view, size, root)))
+    let folders = call.engine.container_folders(&view);
+    Ok(Reply::json(&render::container::inspect(
+        &view, size, root, folders,
+    )))
 }
 
 /// `GET /containers/{id}/top`.

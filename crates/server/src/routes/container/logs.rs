@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 use crate::call::Call;
 use crate::hijack::Content;
-use crate::problem::{Problem, Result};
-use crate::render::log::{Dress, append};
+use crate::problem::{Problem, Result, in_words};
+use crate::render::log::{Dress, append, append_failure};
 use crate::reply::Reply;
 use crate::when;
 
@@ -54,7 +54,8 @@ fn query(call: &Call) -> Result<LogQuery> {
     })
 }
 
-/// Dresses entries and sends them in large pieces: what is there is gathered, what is awaited is not held back.
+/// Dresses entries and sends them in large pieces: what is there is gathered, what is awaited is not held back. What goes
+/// wrong is told in the stream, where clients look for it, and ends it.
 async fn dressed(
     mut entries: mpsc::Receiver<engine::Result<Entry>>,
     dress: Dress,
@@ -66,25 +67,21 @@ async fn dressed(
             () = to.closed() => return,
         };
         let mut chunk = Vec::new();
-        let mut failure = None;
+        let mut has_failed = false;
         while let Some(entry) = next {
             match entry {
                 Ok(entry) => append(&mut chunk, &entry, dress),
-                Err(error) => failure = Some(std::io::Error::other(error)),
+                Err(error) => {
+                    append_failure(&mut chunk, &in_words(&fault::chain(&error)), dress);
+                    has_failed = true;
+                }
             }
-            next = match chunk.len() < CHUNK && failure.is_none() {
+            next = match chunk.len() < CHUNK && !has_failed {
                 true => entries.try_recv().ok(),
                 false => None,
             };
         }
-        if chunk.is_empty() && failure.is_none() {
-            return;
-        }
-        if !chunk.is_empty() && to.send(Ok(chunk)).await.is_err() {
-            return;
-        }
-        if let Some(error) = failure {
-            let _ = to.send(Err(error)).await;
+        if chunk.is_empty() || to.send(Ok(chunk)).await.is_err() || has_failed {
             return;
         }
     }

@@ -14,10 +14,10 @@ pub(super) async fn attach(call: Call, id: &str) -> Result {
     let keys = call.query.text("detachKeys").map(str::to_owned);
     let [stdin, stdout, stderr, logs, follow] =
         ["stdin", "stdout", "stderr", "logs", "stream"].map(|key| call.query.flag(key));
-    let (gone, engine) = (call.gone(), call.engine);
+    let engine = call.engine;
     let target = view.record.id.to_string();
-    let coming = engine.expect_attach(&target)?;
-    hijack(call.request, gone, content, move |raw| async move {
+    let coming = engine.expect_attach(&target, keys.as_deref())?;
+    hijack(call.request, &call.peer, content, move |raw| async move {
         let attached = engine.attach(
             &target,
             Attach {

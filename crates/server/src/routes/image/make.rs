@@ -34,8 +34,8 @@ pub(super) async fn create(call: Call) -> Result {
     }
 }
 
-/// A tar of a root file system becomes an image of one layer.
-async fn import(call: Call) -> Result {
+/// What an import asks for; known wrong before the first byte, so that the client gets a refusal and not a broken stream.
+fn wanted(call: &Call) -> Result<Import> {
     let reference = named(
         call.query.get("repo").unwrap_or_default(),
         call.query.get("tag").unwrap_or_default(),
@@ -45,13 +45,21 @@ async fn import(call: Call) -> Result {
         None => "Imported from -".to_owned(),
     };
     let import = Import {
-        changes: changes(&call),
+        changes: changes(call),
         message,
         reference,
         platform: platform(call.query.text("platform"))?,
     };
-    // Known wrong before the first byte, so that the client gets a refusal and not a broken stream.
     engine::image::check_changes(&import.changes)?;
+    Ok(import)
+}
+
+/// A tar of a root file system becomes an image of one layer.
+async fn import(call: Call) -> Result {
+    let import = match wanted(&call) {
+        Ok(import) => import,
+        Err(problem) => return Err(body::refuse(call.request.into_body(), problem).await),
+    };
     let (lines, reply) = Reply::lines(call.gone());
     let engine = call.engine;
     tokio::spawn(async move {

@@ -12,7 +12,10 @@ use crate::reply::Reply;
 /// `POST /images/load`: progress as JSON lines; an error after the first line stands in the stream.
 pub(super) async fn load(call: Call) -> Result {
     let quiet = call.query.flag("quiet");
-    let platform = super::make::platform(call.query.text("platform"))?;
+    let platform = match super::make::platform(call.query.text("platform")) {
+        Ok(platform) => platform,
+        Err(problem) => return Err(body::refuse(call.request.into_body(), problem).await),
+    };
     let (lines, reply) = Reply::lines(call.gone());
     let engine = call.engine;
     tokio::spawn(async move {
@@ -111,7 +114,8 @@ pub(super) async fn save(call: Call, names: Vec<String>) -> Result {
         Some("oci") => SaveFormat::OciArchive,
         Some(other) => return Err(Problem::invalid(format!("unknown save format {other:?}"))),
     };
-    let chunks = call.engine.save(names, format)?;
+    let platform = super::platform(&call, 48)?;
+    let chunks = call.engine.save(names, platform, format)?;
     Ok(Reply::stream("application/x-tar", chunks, call.gone()))
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod links;
 mod list;
 mod make;
 mod options;
+mod parent;
 mod predefined;
 pub(crate) mod published;
 mod ranges;

@@ -13,6 +13,7 @@ mod bridge;
 mod error;
 mod host;
 mod pair;
+mod vlan;
 mod wire;
 
 #[cfg(test)]
@@ -22,10 +23,11 @@ pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge, strip_bridge}
 pub use error::{Error, Step};
 pub use host::{
     Families, disable_forwarding, enable_forwarding, forwarding, has_bridges, has_ipv6,
-    host_ranges, take_ipv6_from, uplink_mtu,
+    host_ranges, uplink_mtu,
 };
-pub use netlink::route::link::{Link, MacvlanMode};
+pub use netlink::route::link::{IpvlanFlag, IpvlanMode, Link, MacvlanMode};
 pub use pair::{Admission, ensure_pair};
+pub use vlan::{ensure_vlan, vlans_of};
 pub use wire::{Wire, WireKind, mac_of, plug, plug_fresh, set_gateways, unplug};
 
 use std::net::IpAddr;

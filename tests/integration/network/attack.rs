@@ -255,3 +255,25 @@ fn packets_from_outside_in_a_containers_name_are_not_believed() {
     let mut buffer = [0; 64];
     assert!(receiver.recv_from(&mut buffer).is_err());
 }
+
+#[test]
+fn what_engines_agree_by_is_out_of_other_users_reach() {
+    if Engine::is_peer() {
+        return testkit::skip("files of our own");
+    }
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    drop(idle(&engine, ""));
+    let script = "stat -c '%a %u %n' /run/estiva-* | grep -v '^600 0 ' || true; ls /run/estiva-*";
+    let files = lan.host.sh(script);
+    let mut lines = files.lines();
+    // A lock that anybody may open anybody may hold; a mark that anybody may write says anything.
+    assert!(
+        lines
+            .next()
+            .is_some_and(|l| l.starts_with("/run/estiva-forwarding.")),
+        "{files}"
+    );
+    assert_eq!(lines.next(), Some("/run/estiva-network.lock"), "{files}");
+    assert_eq!(lan.host.sh("ls /run/lock"), "");
+}

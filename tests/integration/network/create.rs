@@ -242,3 +242,41 @@ fn system_prune_takes_unused_networks_too() {
         "used"
     );
 }
+
+#[test]
+fn a_configuration_for_others_has_nothing_itself() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create --config-only --subnet 10.79.0.0/24 --label a=b -o com.docker.network.driver.mtu=1400 pattern");
+    super::support::unchanged(&lan.host, "a configuration", || {
+        let error = engine.fails(125, "run --rm --network pattern busybox true");
+        assert!(error.contains("config"), "{error}");
+        drop(
+            engine
+                .ok("ps -aq")
+                .lines()
+                .map(|id| engine.ok(&format!("rm {id}")))
+                .count(),
+        );
+    });
+    engine.ok("network create --config-from pattern real");
+    let real = network(&engine, "real");
+    assert_eq!(real["ConfigFrom"]["Network"], "pattern");
+    assert_eq!(subnets(&engine, "real")[0], "10.79.0.0/24");
+    assert_eq!(real["Labels"]["a"], "b");
+    let one = idle(&engine, "--network real");
+    assert_eq!(one.place().link("eth0")["mtu"], 1400);
+    let error = engine.fails(1, "network rm pattern");
+    assert!(
+        error.contains("configuration network \"pattern\" is in use"),
+        "{error}"
+    );
+    engine.fails(1, "network create --config-from nobody other");
+    engine.fails(
+        1,
+        "network create --config-from pattern --subnet 10.78.0.0/24 other",
+    );
+    engine.remove_all_containers();
+    engine.ok("network rm real");
+    engine.ok("network rm pattern");
+}

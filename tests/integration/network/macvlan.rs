@@ -59,26 +59,113 @@ fn a_parent_that_is_not_there_is_refused() {
     assert_eq!(engine.ok("network ls --filter type=custom -q"), "");
 }
 
+/// Whether the host's kernel makes such a link on `eth0`; `words` are what `ip link add` is told.
+fn has(lan: &testkit::Lan, words: &str) -> bool {
+    let script = format!("ip link add link eth0 name probe type {words} && ip link del probe");
+    lan.host.try_sh(&script).code == 0
+}
+
+const IPVLAN: &str = "network create -d ipvlan --subnet 198.51.100.0/24 --gateway 198.51.100.1 --ip-range 198.51.100.128/26 -o parent=eth0";
+
 #[test]
 fn ipvlan_works_or_says_that_the_kernel_lacks_it() {
     let lan = testkit::lan();
     let engine = lan.engine();
-    let has = lan
-        .host
-        .try_sh("ip link add link eth0 name probe type ipvlan && ip link del probe")
-        .code
-        == 0;
-    let made = engine.cli("network create -d ipvlan --subnet 198.51.100.0/24 --gateway 198.51.100.1 -o parent=eth0 wire").run();
-    if has {
-        made.success();
-        let one = idle(&engine, "--network wire --ip 198.51.100.140");
-        assert_eq!(one.place().link("eth0")["linkinfo"]["info_kind"], "ipvlan");
-    } else {
+    let made = engine.cli(&format!("{IPVLAN} wire")).run();
+    if !has(&lan, "ipvlan") {
         // dockerd makes the network and fails at the first container.
         let error = match made.code {
             0 => engine.fails(125, "run --rm --network wire busybox true"),
             _ => made.error(),
         };
         assert!(error.contains("ipvlan"), "{error}");
+        assert!(Engine::is_peer() || engine.ok("network ls -q --filter type=custom").is_empty());
+        return;
     }
+    made.success();
+    let one = web(&engine, "one", "--network wire --ip 198.51.100.140");
+    let two = web(&engine, "two", "--network wire");
+    let link = one.place.link("eth0");
+    assert_eq!(link["linkinfo"]["info_kind"], "ipvlan");
+    assert_eq!(
+        link["address"],
+        lan.host.link("eth0")["address"],
+        "the parent's"
+    );
+    assert_eq!(
+        super::support::endpoint(&engine, "one", "wire")["MacAddress"],
+        ""
+    );
+    let seen = lan.client.who_tcp(at(one.ip(), 80)).expect("from outside");
+    assert_eq!((seen.server.as_str(), seen.client), ("one", lan.client.ip));
+    assert!(two.place.reaches(at(one.ip(), 80)));
+    assert_eq!(two.place.a("one"), [one.ip()]);
+    let _far = lan.world.serve("far", 7000);
+    let seen = one
+        .place
+        .who_tcp(at(testkit::lan::FAR, 7000))
+        .expect("far away");
+    assert_eq!(seen.client, one.ip());
+    let error = engine.fails(
+        125,
+        "run --rm --network wire --mac-address 02:11:22:33:44:55 busybox true",
+    );
+    assert!(error.contains("custom mac address"), "{error}");
+    engine.ok("rm -f one two");
+    engine.ok("network rm wire");
+    // Routed by the host, without neighbours.
+    engine.ok(
+        "network create -d ipvlan --subnet 10.71.0.0/24 -o parent=eth0 -o ipvlan_mode=l3 layer3",
+    );
+    let three = web(&engine, "three", "--network layer3");
+    let mode = three.place.link("eth0")["linkinfo"]["info_data"]["mode"].clone();
+    assert_eq!(mode, "l3");
+    lan.client
+        .sh(&format!("ip route add 10.71.0.0/24 via {}", lan.host.ip));
+    assert!(lan.client.who_tcp(at(three.ip(), 80)).is_some());
+    engine.refuses("network create -d ipvlan -o parent=eth0 -o ipvlan_mode=l4 odd");
+}
+
+#[test]
+fn a_vlan_that_is_not_there_is_made_and_goes_with_its_last_network() {
+    let lan = testkit::lan();
+    let mut engine = lan.engine();
+    if Engine::is_peer() {
+        return testkit::skip("the same in the peer, which keeps the link");
+    }
+    let create =
+        "network create -d macvlan --subnet 10.72.0.0/24 --gateway 10.72.0.1 -o parent=eth0.72";
+    let made = engine.cli(&format!("{create} wire")).run();
+    if !has(&lan, "vlan id 73") {
+        let error = made.error();
+        assert!(made.code != 0 && error.contains("eth0.72"), "{error}");
+        assert_eq!(lan.host.links(), ["eth0", "lo"]);
+        return;
+    }
+    made.success();
+    assert_eq!(lan.host.link("eth0.72")["linkinfo"]["info_kind"], "vlan");
+    lan.client.sh(
+        "ip link add link eth0 name eth0.72 type vlan id 72; ip addr add 10.72.0.77/24 dev eth0.72; ip link set eth0.72 up",
+    );
+    let one = web(&engine, "one", "--network wire --ip 10.72.0.5");
+    let seen = lan
+        .client
+        .who_tcp(at(one.ip(), 80))
+        .expect("on the same VLAN");
+    assert_eq!(seen.client, ip("10.72.0.77"));
+    engine.ok("rm -f one");
+    // After the machine was off it is made again with the first container.
+    lan.host.sh("ip link del eth0.72");
+    drop(idle(&engine, "--name two --network wire"));
+    engine.ok("rm -f two");
+    engine.ok("network rm wire");
+    assert_eq!(lan.host.links(), ["eth0", "lo"]);
+    // What a crash leaves without its network goes with the next start.
+    let id = engine.ok(&format!("{create} left"));
+    engine.stop_daemon();
+    assert_eq!(lan.host.links(), ["eth0", "eth0.72", "lo"]);
+    let record = engine.data_root().join(format!("networks/{id}.json"));
+    std::fs::remove_file(record).expect("it is there");
+    engine.start_daemon();
+    assert_eq!(lan.host.links(), ["eth0", "lo"]);
 }

@@ -24,7 +24,8 @@ use super::endpoint::{Endpoint, Live, Mac, Published, host_name};
 use super::endpoint_options::EndpointOptions;
 use super::files;
 use super::links;
-use super::options::{BridgeOptions, GatewayMode, MacvlanOptions};
+use super::options::{BridgeOptions, GatewayMode};
+use super::parent;
 use super::published::{self, Wish};
 use super::record::Driver;
 use super::registry::{Lease, Network};
@@ -163,6 +164,7 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
         .map(|(ip, _)| ip.into())
         .or(ipv6.map(|(ip, _)| ip.into()));
     let mac = Mac::parse(&join.wish.mac_address)
+        .or((of.driver == Driver::Ipvlan).then(Mac::default))
         .or_else(|| first.map(|ip| Mac(link::mac_of(ip))))
         .unwrap_or_else(Mac::random);
     Ok(Endpoint {
@@ -226,13 +228,10 @@ pub(super) fn with_holder(shared: &Shared, join: &Join, error: Error) -> Error {
 pub(super) fn wire(networks: &Networks, network: &Network, endpoint: &Endpoint) -> Result<Wire> {
     let of = network.record();
     let (kind, mtu) = match of.driver {
-        Driver::Macvlan => {
-            let options = MacvlanOptions::parse(&of.options)?;
-            let kind = WireKind::Macvlan {
-                parent: options.parent,
-                mode: options.mode,
-            };
-            (kind, options.mtu)
+        Driver::Macvlan | Driver::Ipvlan => {
+            let options = parent::options(&of)?;
+            parent::require(&networks.ground, &options)?;
+            (options.kind, options.mtu)
         }
         _ => {
             let kind = WireKind::Bridge {

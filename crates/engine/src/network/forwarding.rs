@@ -5,14 +5,14 @@
 //! is no container's stays where it is:
 //!
 //! ```text
-//! /run/lock/estiva-forwarding.<n>    the families that an engine of ours has switched on, `ipv4 ipv6`; n: the network
+//! /run/estiva-forwarding.<n>         the families that an engine of ours has switched on, `ipv4 ipv6`; n: the network
 //!                                    namespace. Written before it is done, removed after it is undone.
 //! ```
 //! The last engine that needs nothing on the host any more switches it off again, unless somebody else has a bridge by then.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use network::firewall::Guarded;
@@ -21,7 +21,7 @@ use network::link::{self, Families};
 use crate::error::{Error, Result};
 use crate::options::NetworkOptions;
 
-const FOLDER: &str = "/run/lock";
+const FOLDER: &str = "/run";
 
 /// What an engine may do about forwarding.
 #[derive(Debug)]
@@ -106,7 +106,12 @@ impl Forwarding {
     fn mark(&self, families: Families) -> Result<()> {
         let path = self.path()?;
         fs::create_dir_all(&self.folder).map_err(|e| Error::file("create", &self.folder, e))?;
-        fs::write(&path, text(families)).map_err(|e| Error::file("write", path, e))
+        let write = || -> io::Result<()> {
+            let mut options = fs::File::options();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&path)?.write_all(text(families).as_bytes())
+        };
+        write().map_err(|e| Error::file("write", path, e))
     }
 
     fn path(&self) -> Result<PathBuf> {

@@ -11,6 +11,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,9 @@ use crate::options::{DefaultBridge, NetworkOptions, Options};
 /// Where the default data root is.
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
 /// Held by whichever daemon chooses a subnet, until the kernel shows it.
-const MACHINE_LOCK: &str = "/run/lock/estiva-network.lock";
+///
+/// Not in /run/lock: everyone writes there, and whoever opens a lock may hold it.
+const MACHINE_LOCK: &str = "/run/estiva-network.lock";
 /// The option that names a network's bridge.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// Namespaces kept ready.
@@ -139,6 +142,11 @@ impl Ground {
         }
     }
 
+    /// The name of this engine's tables, which is no other's.
+    pub(crate) fn table(&self) -> &str {
+        &self.names.table
+    }
+
     /// The name of the default bridge.
     pub(crate) fn default_bridge(&self) -> &str {
         match &self.bridge {
@@ -159,6 +167,7 @@ impl Ground {
                 .write(true)
                 .create(true)
                 .truncate(false)
+                .mode(0o600)
                 .open(path)?;
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
             Ok(file)
@@ -200,13 +209,10 @@ impl Ground {
             let with_host = pools_with_host(&record, &options);
             let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
             link::ensure_bridge(&BridgeSpec {
-                name: name.clone(),
+                name,
                 gateways: gateways.collect(),
                 mtu: given.mtu,
             })?;
-            if options.mode6 == GatewayMode::Isolated {
-                link::take_ipv6_from(&name)?;
-            }
         }
         let added = self.firewall().and_then(|firewall| {
             firewall.add_network(&self.net(&record)?)?;

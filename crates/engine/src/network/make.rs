@@ -7,7 +7,7 @@ use api::network::NetworkCreateRequest;
 use network::link;
 
 use super::ground::Ground;
-use super::options::MacvlanOptions;
+use super::parent;
 use super::ranges;
 use super::record::{self, Driver, Record, VERSION};
 use super::registry::Network;
@@ -36,9 +36,6 @@ pub(crate) fn create(
             new.name
         )));
     }
-    if asked.driver == Driver::Macvlan {
-        require_parent(&MacvlanOptions::parse(&new.options)?.parent)?;
-    }
     let _making = registry.making();
     let lock = Ground::lock_machine()?;
     registry.require_free(&new.name)?;
@@ -51,6 +48,12 @@ pub(crate) fn create(
             &registry.subnets(),
             registry.choice(),
         )?;
+    }
+    if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan)
+        && let Err(error) = parent::check(shared, &record)
+    {
+        parent::release(registry, &networks.ground);
+        return Err(error);
     }
     record.write(registry.folder())?;
     let network = registry.insert(record.clone())?;
@@ -83,7 +86,7 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
         .find(|n| n.record().config_from == record.name)
     {
         return Err(Error::Denied(format!(
-            "configuration network {:?} is in use by network {}",
+            "error while removing network: configuration network {:?} is in use by network {}",
             record.name,
             user.record().name
         )));
@@ -109,6 +112,9 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
         Ok(None) => {}
     }
     registry.forget(&record);
+    if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
+        parent::release(registry, &shared.networks.ground);
+    }
     tell(shared, "destroy", &record, []);
     Ok(())
 }
@@ -244,15 +250,6 @@ fn fresh(
         ipam_options: new.ipam.and_then(|ipam| ipam.options),
         pools,
     })
-}
-
-fn require_parent(parent: &str) -> Result<()> {
-    match link::find(parent)? {
-        Some(_) => Ok(()),
-        None => Err(Error::Invalid(format!(
-            "-o parent={parent}: this host has no link of this name"
-        ))),
-    }
 }
 
 /// A bridge belongs to one network.

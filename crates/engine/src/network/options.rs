@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use network::link::MacvlanMode;
+use network::link::{IpvlanFlag, IpvlanMode, MacvlanMode, WireKind};
 
 use crate::error::{Error, Result};
 
@@ -110,55 +110,90 @@ impl BridgeOptions {
     }
 }
 
-/// What a macvlan network is told.
+/// What a network is told that stands on a link of the host's.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MacvlanOptions {
-    /// The host's link beside which the containers' links stand.
-    pub(crate) parent: String,
-    pub(crate) mode: MacvlanMode,
+pub(crate) struct ParentOptions {
+    /// What its containers' links are; the host's link is in it.
+    pub(crate) kind: WireKind,
     pub(crate) mtu: Option<u32>,
-    pub(crate) prefix: String,
 }
 
-impl MacvlanOptions {
-    /// Reads them.
+impl ParentOptions {
+    /// Reads those of a macvlan network.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a parent, or with a mode that is none.
-    pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self> {
-        let shared = BridgeOptions::parse(options)?;
-        let parent = options
-            .get("parent")
-            .filter(|p| !p.is_empty())
-            .ok_or_else(|| {
-                Error::Invalid(
-                    "macvlan needs a link of the host to stand on: -o parent=LINK".into(),
-                )
-            })?;
-        link_name(parent)
-            .map_err(|why| Error::Invalid(format!("invalid parent {parent:?}: {why}")))?;
-        let mode = match options
-            .get("macvlan_mode")
-            .or_else(|| options.get("mode"))
-            .map(String::as_str)
-        {
-            None | Some("" | "bridge") => MacvlanMode::Bridge,
-            Some("private") => MacvlanMode::Private,
-            Some("vepa") => MacvlanMode::Vepa,
-            Some("passthru") => MacvlanMode::Passthru,
-            Some(other) => {
-                return Err(Error::Invalid(format!(
-                    "requested macvlan mode '{other}' is not valid, 'bridge' mode is the macvlan driver default"
-                )));
-            }
+    pub(crate) fn macvlan(options: &BTreeMap<String, String>) -> Result<Self> {
+        let parent = parent("macvlan", options)?;
+        let mode = match text(options, "macvlan_mode") {
+            "" | "bridge" => MacvlanMode::Bridge,
+            "private" => MacvlanMode::Private,
+            "vepa" => MacvlanMode::Vepa,
+            "passthru" => MacvlanMode::Passthru,
+            other => return Err(unknown("macvlan", "mode", other, "bridge")),
         };
-        Ok(Self {
-            parent: parent.clone(),
-            mode,
-            mtu: shared.mtu,
-            prefix: shared.prefix,
-        })
+        let kind = WireKind::Macvlan { parent, mode };
+        Self::with(kind, options)
     }
+
+    /// Reads those of an ipvlan network.
+    ///
+    /// # Errors
+    /// As [`ParentOptions::macvlan`].
+    pub(crate) fn ipvlan(options: &BTreeMap<String, String>) -> Result<Self> {
+        let parent = parent("ipvlan", options)?;
+        let mode = match text(options, "ipvlan_mode") {
+            "" | "l2" => IpvlanMode::L2,
+            "l3" => IpvlanMode::L3,
+            "l3s" => IpvlanMode::L3s,
+            other => return Err(unknown("ipvlan", "mode", other, "l2")),
+        };
+        let flag = match text(options, "ipvlan_flag") {
+            "" | "bridge" => IpvlanFlag::Bridge,
+            "private" => IpvlanFlag::Private,
+            "vepa" => IpvlanFlag::Vepa,
+            other => return Err(unknown("ipvlan", "flag", other, "bridge")),
+        };
+        let kind = WireKind::Ipvlan { parent, mode, flag };
+        Self::with(kind, options)
+    }
+
+    fn with(kind: WireKind, options: &BTreeMap<String, String>) -> Result<Self> {
+        let mtu = BridgeOptions::parse(options)?.mtu;
+        Ok(Self { kind, mtu })
+    }
+
+    /// The host's link.
+    pub(crate) fn parent(&self) -> &str {
+        match &self.kind {
+            WireKind::Macvlan { parent, .. } | WireKind::Ipvlan { parent, .. } => parent,
+            WireKind::Bridge { master, .. } => master,
+        }
+    }
+}
+
+/// An option by its own name, or by the short one that stands for it.
+fn text<'a>(options: &'a BTreeMap<String, String>, key: &str) -> &'a str {
+    let short = key.rsplit('_').next().unwrap_or(key);
+    let value = options.get(key).or_else(|| options.get(short));
+    value.map(String::as_str).unwrap_or_default()
+}
+
+fn parent(driver: &str, options: &BTreeMap<String, String>) -> Result<String> {
+    let parent = options.get("parent").filter(|p| !p.is_empty());
+    let parent = parent.ok_or_else(|| {
+        Error::Invalid(format!(
+            "{driver} needs a link of the host to stand on: -o parent=LINK"
+        ))
+    })?;
+    link_name(parent).map_err(|why| Error::Invalid(format!("invalid parent {parent:?}: {why}")))?;
+    Ok(parent.clone())
+}
+
+fn unknown(driver: &str, what: &str, value: &str, default: &str) -> Error {
+    Error::Invalid(format!(
+        "requested {driver} {what} '{value}' is not valid, '{default}' {what} is the {driver} driver default"
+    ))
 }
 
 fn gateway_mode(key: &str, value: &str) -> Result<GatewayMode> {
@@ -261,11 +296,31 @@ mod tests {
     }
 
     #[test]
-    fn macvlan_needs_a_parent_and_a_known_mode() {
-        assert!(MacvlanOptions::parse(&options(&[])).is_err());
-        let read = MacvlanOptions::parse(&options(&[("parent", "eth0"), ("macvlan_mode", "vepa")]));
-        assert_eq!(read.expect("valid").mode, MacvlanMode::Vepa);
-        let bad = MacvlanOptions::parse(&options(&[("parent", "eth0"), ("macvlan_mode", "x")]));
+    fn links_on_the_hosts_need_a_parent_and_a_known_mode() {
+        assert!(ParentOptions::macvlan(&options(&[])).is_err());
+        let read =
+            ParentOptions::macvlan(&options(&[("parent", "eth0"), ("macvlan_mode", "vepa")]));
+        let kind = WireKind::Macvlan {
+            parent: "eth0".into(),
+            mode: MacvlanMode::Vepa,
+        };
+        assert_eq!(read.expect("valid").kind, kind);
+        let bad = ParentOptions::macvlan(&options(&[("parent", "eth0"), ("macvlan_mode", "x")]));
         assert!(bad.expect_err("refused").to_string().contains("'x'"));
+        let told = [
+            ("parent", "eth0.7"),
+            ("ipvlan_mode", "l3"),
+            ("ipvlan_flag", "private"),
+        ];
+        let read = ParentOptions::ipvlan(&options(&told)).expect("valid");
+        assert_eq!(read.parent(), "eth0.7");
+        let kind = WireKind::Ipvlan {
+            parent: "eth0.7".into(),
+            mode: IpvlanMode::L3,
+            flag: IpvlanFlag::Private,
+        };
+        assert_eq!(read.kind, kind);
+        let bad = ParentOptions::ipvlan(&options(&[("parent", "eth0"), ("ipvlan_mode", "l4")]));
+        assert!(bad.expect_err("refused").to_string().contains("'l4'"));
     }
 }

@@ -43,8 +43,8 @@ pub(crate) fn settled(
     settled.pools.clear();
     for pool in &record.pools {
         if pool.is_asked {
-            // A macvlan network is to be in the network that its parent is in.
-            let host = if record.driver == Driver::Macvlan {
+            // A network on a link of the host's is to be in the network that this one is in.
+            let host = if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
                 &[]
             } else {
                 host

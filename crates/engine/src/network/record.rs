@@ -35,6 +35,8 @@ pub enum Driver {
     Bridge,
     /// Links that stand beside one of the host's own.
     Macvlan,
+    /// Links that share one of the host's own, and its hardware address.
+    Ipvlan,
     /// The host's own namespace.
     Host,
     /// Nothing but loopback.
@@ -48,6 +50,7 @@ impl Driver {
         match self {
             Self::Bridge => "bridge",
             Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
             Self::Host => "host",
             Self::Null => "null",
         }

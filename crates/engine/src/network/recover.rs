@@ -13,6 +13,7 @@ use super::endpoint::Live;
 use super::files;
 use super::ground::namespace_of;
 use super::links;
+use super::parent;
 use super::record::Driver;
 use super::registry::Lease;
 use super::state::Held;
@@ -60,6 +61,7 @@ pub(crate) fn take_up(shared: &Shared, record: &Record) {
 /// Makes rules and resolvers for all that was taken up, or removes what a former daemon has left when nobody needs it.
 pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     let networks = &shared.networks;
+    parent::release(&networks.registry, &networks.ground);
     networks.ground.remove_buried(&networks.registry);
     let all = networks.all_live();
     let needs_rules = |live: &Live| live.endpoints.values().any(|e| !e.host_name.is_empty());

@@ -179,12 +179,13 @@ impl Registry {
         self.read().by_id.values().cloned().collect()
     }
 
-    /// Every subnet that a network of ours has.
+    /// Every subnet that a network of ours has; a configuration for others has none itself.
     pub(crate) fn subnets(&self) -> Vec<Subnet> {
         self.all()
             .iter()
-            .flat_map(|network| {
-                let record = network.record();
+            .map(|network| network.record())
+            .filter(|record| !record.config_only)
+            .flat_map(|record| {
                 record
                     .pools
                     .iter()

@@ -193,6 +193,9 @@ pub(crate) fn check_endpoint(
     if !wish.mac_address.is_empty() && Mac::parse(&wish.mac_address).is_none() {
         reasons.push(format!("invalid MAC address: {}", wish.mac_address));
     }
+    if !wish.mac_address.is_empty() && record.driver == Driver::Ipvlan {
+        reasons.push("ipvlan driver does not support custom mac address assignment".to_owned());
+    }
     for (text, v4) in [(&ipam.ipv4_address, true), (&ipam.ipv6_address, false)] {
         if let Err(reason) = check_address(record, text, v4) {
             reasons.push(reason);

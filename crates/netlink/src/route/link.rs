@@ -39,6 +39,9 @@ const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BRPORT_STATE: u16 = 1;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_MACVLAN_MODE: u16 = 1;
+const IFLA_IPVLAN_MODE: u16 = 1;
+const IFLA_IPVLAN_FLAGS: u16 = 2;
+const IFLA_VLAN_ID: u16 = 1;
 
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
@@ -129,7 +132,7 @@ impl Link {
 pub struct New<'a> {
     /// Its name, at most 15 bytes.
     pub name: &'a str,
-    /// Its hardware address; random when `None`.
+    /// Its hardware address; random when `None`, but for an ipvlan, which has its parent's.
     pub mac: Option<[u8; 6]>,
     /// Bytes; the kind's own default when `None`.
     pub mtu: Option<u32>,
@@ -237,6 +240,69 @@ pub fn macvlan(new: &New<'_>, parent: u32, mode: MacvlanMode) -> Writer {
     message
 }
 
+/// At which layer the ipvlan links of one parent are told apart from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IpvlanMode {
+    /// They are its neighbours on the link.
+    #[default]
+    L2,
+    /// Packets are routed where the parent is; nothing is broadcast.
+    L3,
+    /// As L3, and the parent's firewall sees them.
+    L3s,
+}
+
+/// How the ipvlan links of one parent see each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IpvlanFlag {
+    /// Directly.
+    #[default]
+    Bridge,
+    /// Not at all.
+    Private,
+    /// Through the switch outside, if that sends packets back.
+    Vepa,
+}
+
+/// An ipvlan link on a parent of our namespace: it has the parent's hardware address. It is made down.
+#[must_use]
+pub fn ipvlan(new: &New<'_>, parent: u32, mode: IpvlanMode, flag: IpvlanFlag) -> Writer {
+    let mut message = creation(0);
+    new.write(&mut message);
+    message.u32(IFLA_LINK, parent).nest(IFLA_LINKINFO, |info| {
+        info.text(IFLA_INFO_KIND, "ipvlan")
+            .nest(IFLA_INFO_DATA, |data| {
+                let mode = match mode {
+                    IpvlanMode::L2 => 0,
+                    IpvlanMode::L3 => 1,
+                    IpvlanMode::L3s => 2,
+                };
+                let flag = match flag {
+                    IpvlanFlag::Bridge => 0,
+                    IpvlanFlag::Private => 1,
+                    IpvlanFlag::Vepa => 2,
+                };
+                data.u16(IFLA_IPVLAN_MODE, mode)
+                    .u16(IFLA_IPVLAN_FLAGS, flag);
+            });
+    });
+    message
+}
+
+/// A link that carries one VLAN of its parent, both in our namespace. It is made down.
+#[must_use]
+pub fn vlan(new: &New<'_>, parent: u32, number: u16) -> Writer {
+    let mut message = creation(0);
+    new.write(&mut message);
+    message.u32(IFLA_LINK, parent).nest(IFLA_LINKINFO, |info| {
+        info.text(IFLA_INFO_KIND, "vlan")
+            .nest(IFLA_INFO_DATA, |data| {
+                data.u16(IFLA_VLAN_ID, number);
+            });
+    });
+    message
+}
+
 /// A switch of IPv4 on one link, numbered as in linux/ip.h: `/proc/sys/net/ipv4/conf/LINK/…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ipv4Switch {
@@ -277,6 +343,16 @@ pub fn change(index: u32, change: &Change<'_>) -> Writer {
 #[must_use]
 pub fn change_named(name: &str, change: &Change<'_>) -> Writer {
     changing(0, Some(name), change)
+}
+
+/// Gives the link with this index another name; it must be down.
+#[must_use]
+pub fn rename(index: u32, name: &str) -> Writer {
+    let mut message = Writer::new(RTM_NEWLINK, 0);
+    message
+        .header(&header(0, index, 0, 0))
+        .text(IFLA_IFNAME, name);
+    message
 }
 
 fn changing(index: u32, name: Option<&str>, change: &Change<'_>) -> Writer {

@@ -145,18 +145,6 @@ pub fn has_bridges() -> bool {
     })
 }
 
-/// Takes IPv6 from a link of the host, with the address that every link has by itself; does nothing without the kernel's
-/// IPv6.
-///
-/// # Errors
-/// [`Error::Switch`].
-pub fn take_ipv6_from(link: &str) -> Result<(), Error> {
-    match has_ipv6_in_kernel() {
-        true => set_ipv6_switch(link, "disable_ipv6", "1"),
-        false => Ok(()),
-    }
-}
-
 /// Lets the host pass packets on between its links, which containers live by.
 ///
 /// A host that learns its own IPv6 default route from its router would lose it by this; so those of its links that accept

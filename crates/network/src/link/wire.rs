@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use netlink::route::link::{self, Change, MacvlanMode, New};
+use netlink::message::Writer;
+use netlink::route::link::{self, Change, IpvlanFlag, IpvlanMode, MacvlanMode, New};
 use netlink::route::{address, table};
 use netlink::socket::Socket;
 
@@ -43,6 +44,15 @@ pub enum WireKind {
         parent: String,
         /// How it sees its siblings.
         mode: MacvlanMode,
+    },
+    /// An ipvlan link of one of the host's links; [`Wire::mac`] is the parent's whatever is asked for.
+    Ipvlan {
+        /// That link's name.
+        parent: String,
+        /// At which layer it stands beside it.
+        mode: IpvlanMode,
+        /// How it sees its siblings.
+        flag: IpvlanFlag,
     },
 }
 
@@ -129,7 +139,7 @@ fn connect(
     let mut made = 0;
     let run = |made: &mut usize| {
         for wire in wires {
-            make(&host, namespace, wire)?;
+            make(&host, inside, namespace, wire)?;
             *made += 1;
         }
         configure(inside, wires, gateways)?;
@@ -141,7 +151,9 @@ fn connect(
         for wire in &wires[..made] {
             let _ = match &wire.kind {
                 WireKind::Bridge { host_name, .. } => remove_with(&host, host_name),
-                WireKind::Macvlan { .. } => remove_with(inside, &wire.name),
+                WireKind::Macvlan { .. } | WireKind::Ipvlan { .. } => {
+                    remove_with(inside, &wire.name)
+                }
             };
         }
     })
@@ -182,14 +194,18 @@ fn await_carrier(host: &Socket, inside: &Socket, wire: &Wire) -> Result<(), Erro
 }
 
 /// Makes a wire in one message: both its ends where they belong.
-fn make(host: &Socket, namespace: BorrowedFd<'_>, wire: &Wire) -> Result<(), Error> {
+fn make(
+    host: &Socket,
+    inside: &Socket,
+    namespace: BorrowedFd<'_>,
+    wire: &Wire,
+) -> Result<(), Error> {
     let far = New {
         name: check(&wire.name)?,
         mac: Some(wire.mac),
         mtu: wire.mtu,
         namespace: Some(namespace),
     };
-    let mut plan = Plan::default();
     match &wire.kind {
         WireKind::Bridge { master, host_name } => {
             let near = New {
@@ -199,26 +215,62 @@ fn make(host: &Socket, namespace: BorrowedFd<'_>, wire: &Wire) -> Result<(), Err
                 namespace: None,
             };
             let master = index(host, master)?;
+            let mut plan = Plan::default();
             plan.add(
                 Step::Make(wire.name.clone()),
                 link::veth(&near, &far, Some(master)),
             );
+            plan.carry_out(host)?;
+            match has_room_for_ipv6(wire.mtu) {
+                true => quieten(host, host_name),
+                false => Ok(()),
+            }
         }
         WireKind::Macvlan { parent, mode } => {
             let parent = index(host, parent)?;
-            plan.add(
-                Step::Make(wire.name.clone()),
-                link::macvlan(&far, parent, *mode),
-            );
+            make_beside(host, inside, &far, |new| link::macvlan(new, parent, *mode))
+        }
+        WireKind::Ipvlan { parent, mode, flag } => {
+            let parent = index(host, parent)?;
+            let far = New { mac: None, ..far };
+            make_beside(host, inside, &far, |new| {
+                link::ipvlan(new, parent, *mode, *flag)
+            })
         }
     }
+}
+
+/// Makes a link beside one of the host's, under a name that passes: until Linux 6.13 a link that shall be elsewhere must not
+/// be called as one that is here.
+fn make_beside(
+    host: &Socket,
+    inside: &Socket,
+    new: &New<'_>,
+    message: impl FnOnce(&New<'_>) -> Writer,
+) -> Result<(), Error> {
+    let passing = passing_name()?;
+    let step = || Step::Make(new.name.to_owned());
+    let mut plan = Plan::default();
+    plan.add(
+        step(),
+        message(&New {
+            name: &passing,
+            ..*new
+        }),
+    );
     plan.carry_out(host)?;
-    match &wire.kind {
-        WireKind::Bridge { host_name, .. } if has_room_for_ipv6(wire.mtu) => {
-            quieten(host, host_name)
-        }
-        _ => Ok(()),
-    }
+    let mut plan = Plan::default();
+    plan.add(step(), link::rename(index(inside, &passing)?, new.name));
+    plan.carry_out(inside).inspect_err(|_| {
+        let _ = remove_with(inside, &passing);
+    })
+}
+
+/// A name that no link has, for a moment.
+fn passing_name() -> Result<String, Error> {
+    let mac = super::random_mac()?;
+    let digits: String = mac.iter().skip(2).map(|b| format!("{b:02x}")).collect();
+    Ok(format!("new{digits}"))
 }
 
 /// A bridge's port takes part in IP no more than a cable does: left alone it would choose an address of its own, and tell

@@ -81,7 +81,7 @@ pub(crate) fn info(
         driver_status: vec![["Mount API".into(), "fsopen".into()]],
         plugins: Plugins {
             volume: vec!["local".into()],
-            network: ["bridge", "host", "macvlan", "null"]
+            network: ["bridge", "host", "ipvlan", "macvlan", "null"]
                 .map(String::from)
                 .into(),
             authorization: Vec::new(),

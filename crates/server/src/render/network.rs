@@ -75,7 +75,8 @@ fn with_prefix<A: ToString>(address: Option<(A, u8)>) -> String {
 }
 
 fn mac(endpoint: &Endpoint) -> String {
-    match endpoint.interface.is_empty() {
+    // That of an ipvlan link is its parent's.
+    match endpoint.interface.is_empty() || endpoint.mac == engine::network::Mac::default() {
         true => String::new(),
         false => endpoint.mac.to_string(),
     }

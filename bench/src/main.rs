@@ -42,7 +42,12 @@ const LINES: &[(&str, Measure)] = &[
     ("later", Measure::Engines(starts::later)),
     ("load", Measure::Engines(image::load)),
     ("logs", Measure::Engines(sizes::logs)),
-    ("network", Measure::Alone(network::network)),
+    ("network-run", Measure::Alone(network::run)),
+    ("network-create", Measure::Alone(network::create)),
+    ("network-flow", Measure::Alone(network::flow)),
+    ("network-names", Measure::Alone(network::names)),
+    ("network-many", Measure::Alone(network::many)),
+    ("network-later", Measure::Alone(network::later)),
     ("runtime", Measure::Alone(runtime::runtime)),
     ("build", Measure::Alone(build::build)),
 ];
@@ -56,13 +61,13 @@ fn main() -> ExitCode {
         return floor::main(rest);
     }
     let mut report = Report::default();
-    let is_line = |word: &String| LINES.iter().any(|(line, _)| line == word);
+    let is_line = |word: &String| LINES.iter().any(|(line, _)| is_meant(line, word));
     if let Some(name) = words.iter().find(|word| !is_line(word)) {
         let names: Vec<&str> = LINES.iter().map(|(line, _)| *line).collect();
         report.note(&format!("no line {name:?}; there are: {}", names.join(" ")));
         return ExitCode::from(2);
     }
-    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| is_meant(name, word));
     let mut peers = None;
     for (_, measure) in LINES.iter().filter(|(name, _)| is_wanted(name)) {
         match measure {
@@ -78,4 +83,10 @@ fn main() -> ExitCode {
     }
     drop(peers);
     report.finish()
+}
+
+/// Whether a word of the user means this line: its name, or what the names of several begin with ("network").
+fn is_meant(line: &str, word: &str) -> bool {
+    line.strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

@@ -13,19 +13,9 @@ use contestant::{Contestant, Kind};
 
 use crate::report::{Report, median, ratio};
 
-/// All lines about networks.
-pub(crate) fn network(report: &mut Report) {
-    let all = Contestant::all(report);
-    start(&all, report);
-    making(&all, report);
-    throughput(&all, report);
-    names(&all, report);
-    many(&all, report);
-    later(&all, report);
-}
-
 /// `run --rm busybox true` on the default bridge.
-fn start(all: &[Contestant], report: &mut Report) {
+pub(crate) fn run(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("run --rm busybox true, on the default bridge");
     let rows = alternate(all, 15, |it| it.time(&["run --rm busybox true"]));
     report.times(&rows);
@@ -34,7 +24,8 @@ fn start(all: &[Contestant], report: &mut Report) {
 }
 
 /// `network create` and `network rm`.
-fn making(all: &[Contestant], report: &mut Report) {
+pub(crate) fn create(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("network create, network rm");
     let rows = alternate(all, 10, |it| {
         it.time(&["network create made", "network rm made"])
@@ -48,8 +39,9 @@ fn making(all: &[Contestant], report: &mut Report) {
 type Way = fn(&flow::Pair<'_>) -> f64;
 
 /// Bytes of one TCP connection between two containers, and through a published port from another host.
-fn throughput(all: &[Contestant], report: &mut Report) {
-    const ROUNDS: usize = 5;
+pub(crate) fn flow(report: &mut Report) {
+    let all = &Contestant::all(report);
+    const ROUNDS: usize = 11;
     let pairs: Vec<flow::Pair> = all.iter().map(flow::Pair::start).collect();
     let ways: [(&str, Way); 2] = [
         ("TCP from container to container", |pair| pair.between()),
@@ -60,9 +52,14 @@ fn throughput(all: &[Contestant], report: &mut Report) {
     for (title, measure) in ways {
         report.title(title);
         let mut rows: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
-        for _ in 0..ROUNDS {
-            for (pair, speeds) in pairs.iter().zip(&mut rows) {
-                speeds.push(measure(pair));
+        for round in 0..ROUNDS {
+            // Who comes first in one round comes last in the next: a machine that slows down burdens all alike.
+            let mut order: Vec<usize> = (0..pairs.len()).collect();
+            if round % 2 == 1 {
+                order.reverse();
+            }
+            for at in order {
+                rows[at].push(measure(&pairs[at]));
             }
         }
         for (it, speeds) in all.iter().zip(&rows) {
@@ -84,8 +81,8 @@ fn throughput(all: &[Contestant], report: &mut Report) {
             let shares: Vec<f64> = ours.iter().zip(theirs).map(|(o, t)| o / t).collect();
             let share = middle(&shares);
             report.promise(
-                &format!("{title}: at least docker's, within 5% ({share:.2} of it)"),
-                share >= 0.95,
+                &format!("{title}: at least docker's ({share:.3} of it)"),
+                share >= 1.0,
             );
         }
     }
@@ -94,7 +91,8 @@ fn throughput(all: &[Contestant], report: &mut Report) {
 }
 
 /// Names of the own network, asked 5,000 times a second.
-fn names(all: &[Contestant], report: &mut Report) {
+pub(crate) fn names(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("a local name, 5,000 queries per second");
     for it in all {
         it.ok("network create names");
@@ -130,7 +128,8 @@ fn names(all: &[Contestant], report: &mut Report) {
 }
 
 /// A hundred clients start a hundred containers with a published port each, at the same time.
-fn many(all: &[Contestant], report: &mut Report) {
+pub(crate) fn many(report: &mut Report) {
+    let all = &Contestant::all(report);
     report.title("100 containers with a published port, started at once");
     let engines = all.iter().filter(|it| it.kind != Kind::Podman);
     let mut rows = Vec::new();
@@ -160,11 +159,9 @@ fn many(all: &[Contestant], report: &mut Report) {
 }
 
 /// The time to start the five hundredth container with a published port beside that of the fifth.
-fn later(all: &[Contestant], report: &mut Report) {
+pub(crate) fn later(report: &mut Report) {
+    let ours = Contestant::start(Kind::Estiva);
     report.title("the 500th container with a published port beside the 5th");
-    let Some(ours) = all.iter().find(|it| it.kind == Kind::Estiva) else {
-        return;
-    };
     let times: Vec<Duration> = (0..505)
         .map(|number| ours.time(&[&published(number)]))
         .collect();
@@ -185,6 +182,10 @@ fn published(number: u16) -> String {
     format!("run -d -p {}:80 busybox sleep 3600", 20_000 + number)
 }
 
+/// How long the kernel is given to clean up behind one before the next: taking apart namespaces and links holds locks
+/// that all share.
+const REST: Duration = Duration::from_millis(200);
+
 /// Everyone does the work once unmeasured, then by turns.
 fn alternate(
     all: &[Contestant],
@@ -198,6 +199,7 @@ fn alternate(
     }
     for _ in 0..rounds {
         for (it, (_, times)) in all.iter().zip(&mut rows) {
+            std::thread::sleep(REST);
             times.push(work(it));
         }
     }

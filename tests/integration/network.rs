@@ -1,11 +1,15 @@
 //! Networks, told on hosts made of network namespaces: this machine's own links and rules are never touched.
 
 mod addresses;
+mod attack;
 mod beside;
 mod bridge;
 mod connect;
 mod crash;
 mod create;
+mod daemon_options;
+mod driver_options;
+mod endpoints;
 mod files;
 mod forwarding;
 mod heal;
@@ -20,5 +24,10 @@ mod policy;
 mod publish;
 mod reach;
 mod refusals;
+mod road;
+mod sctp;
+mod services;
 mod shared;
 mod support;
+mod told;
+mod walls;

@@ -24,6 +24,8 @@ pub mod kind {
     pub const TXT: u16 = 16;
     /// An IPv6 address.
     pub const AAAA: u16 = 28;
+    /// Where a service is: priority, weight, port and name. RFC 2782.
+    pub const SRV: u16 = 33;
 }
 
 /// What a record holds.
@@ -127,6 +129,19 @@ impl Place {
         self.lookup(&reverse(address), kind::PTR).names()
     }
 
+    /// The services that SRV tells, as port and name, asked of the embedded resolver.
+    ///
+    /// # Panics
+    /// When a record is none of RFC 2782.
+    #[track_caller]
+    #[must_use]
+    pub fn srv(&self, name: &str) -> Vec<(u16, String)> {
+        let reply = self.lookup(name, kind::SRV);
+        let mut found: Vec<_> = reply.answers.iter().map(service).collect();
+        found.sort();
+        found
+    }
+
     /// Asks a server over UDP.
     ///
     /// # Errors
@@ -192,6 +207,15 @@ pub fn question(name: &str, kind: u16) -> Vec<u8> {
     packet.extend(kind.to_be_bytes());
     packet.extend([0, 1]);
     packet
+}
+
+fn service(data: &Data) -> (u16, String) {
+    let Data::Raw(kind::SRV, bytes) = data else {
+        panic!("{data:?} is no service");
+    };
+    let (name, end) = decode(bytes, 6).expect("a name that is whole: it may not be compressed");
+    assert_eq!(end, bytes.len(), "nothing behind the name");
+    (u16::from_be_bytes([bytes[4], bytes[5]]), name)
 }
 
 fn encode(name: &str) -> Vec<u8> {

@@ -66,7 +66,8 @@ impl Contestant {
         all
     }
 
-    fn start(kind: Kind) -> Self {
+    /// Starts one with its daemon and its image.
+    pub(super) fn start(kind: Kind) -> Self {
         let name = format!("{kind:?}").to_lowercase();
         let tag = format!("estiva-bench-net-{}-{name}", std::process::id());
         let root = std::env::temp_dir().join(&tag);

@@ -13,7 +13,7 @@ use super::contestant::Contestant;
 
 const PORT: u16 = 5201;
 const CHUNK: usize = 128 * 1024;
-const SECONDS: Duration = Duration::from_secs(2);
+const SECONDS: Duration = Duration::from_secs(1);
 
 /// Two containers of an engine, one of which swallows whatever comes.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Sink {
         let mut stream = stream.unwrap_or_else(|error| panic!("{to}: {error}"));
         let chunk = vec![0x5a; CHUNK];
         // The window opens first, unmeasured.
-        send_for(&mut stream, &chunk, SECONDS / 8);
+        send_for(&mut stream, &chunk, SECONDS / 4);
         let (begun, before) = (Instant::now(), self.bytes.load(Ordering::Relaxed));
         send_for(&mut stream, &chunk, SECONDS);
         let (took, after) = (begun.elapsed(), self.bytes.load(Ordering::Relaxed));

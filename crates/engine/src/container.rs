@@ -110,6 +110,16 @@ impl Engine {
         handle.ask(|reply| Command::Remove { options, reply }).await
     }
 
+    /// Takes a link of a container away, by its alias.
+    ///
+    /// # Errors
+    /// No such container, or it has no such link.
+    pub async fn unlink(&self, target: &str, alias: &str) -> Result<()> {
+        let handle = self.containers().require(target)?;
+        let alias = alias.to_owned();
+        handle.ask(|reply| Command::Unlink { alias, reply }).await
+    }
+
     /// Gives a container another name.
     ///
     /// # Errors

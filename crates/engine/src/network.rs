@@ -3,7 +3,7 @@
 //! ```text
 //! record ─ registry      which networks there are, and which addresses of each are given
 //! request, options, ranges      from what the user wrote to a record; pure
-//! ground                 what stands on the host: rules, bridges, ready namespaces
+//! ground ─ leaving       what stands on the host: rules, bridges, ready namespaces; bridges that are on their way out
 //! wanted ─ attach ─ connect ─ recover      a container's endpoints: settled, made, changed, found again
 //! endpoint               what a running container has, on disk while it runs
 //! files, hosts, links    what it reads of it
@@ -12,9 +12,12 @@
 pub(crate) mod attach;
 pub(crate) mod connect;
 mod endpoint;
+mod endpoint_options;
 pub(crate) mod files;
+mod forwarding;
 mod ground;
 mod hosts;
+mod leaving;
 pub(crate) mod links;
 mod list;
 mod make;
@@ -140,6 +143,8 @@ impl Engine {
                     removed.push(record.name.clone());
                 }
             }
+            let freed = [("reclaimed".to_owned(), "0".to_owned())];
+            shared.tell("network", "prune", "", freed.into());
             Ok(removed)
         })
         .await

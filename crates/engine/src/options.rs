@@ -84,6 +84,16 @@ pub struct NetworkOptions {
     pub masquerade: bool,
     /// Where ports that name no address are published (`--ip`).
     pub host_ip: Option<IpAddr>,
+    /// The part of the default bridge's subnets that containers get addresses from (`--fixed-cidr`, `--fixed-cidr-v6`).
+    pub fixed_cidr: Vec<Subnet>,
+    /// Where containers on the default bridge send what is for elsewhere (`--default-gateway`, `--default-gateway-v6`).
+    pub default_gateway: Vec<IpAddr>,
+    /// Options of networks that do not have them, by driver (`--default-network-opt`).
+    pub driver_options: BTreeMap<String, BTreeMap<String, String>>,
+    /// Forwarding may be switched on (`--ip-forward`).
+    pub ip_forward: bool,
+    /// What is no container's may be passed on, too, where we have switched forwarding on (`--ip-forward-no-drop`).
+    pub forward_open: bool,
     /// What `host-gateway` means (`--host-gateway-ip`); empty: the container's gateway.
     pub host_gateway: Vec<IpAddr>,
 }
@@ -103,6 +113,11 @@ impl Default for NetworkOptions {
             icc: true,
             masquerade: true,
             host_ip: None,
+            fixed_cidr: Vec::new(),
+            default_gateway: Vec::new(),
+            driver_options: BTreeMap::new(),
+            ip_forward: true,
+            forward_open: false,
             host_gateway: Vec::new(),
         }
     }

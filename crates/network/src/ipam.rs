@@ -16,7 +16,9 @@ pub use choice::{Ula, choose, choose_default, conflicts};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another network of ours has it, or part of it.
-    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    #[error(
+        "invalid pool request: Pool overlaps with other one on this address space: {wanted} and {other}, which is in use"
+    )]
     Overlap {
         /// What was asked for.
         wanted: Subnet,

@@ -18,9 +18,12 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge};
+pub use bridge::{Bridge, BridgeSpec, ensure_bridge, remove_bridge, strip_bridge};
 pub use error::{Error, Step};
-pub use host::{enable_forwarding, has_ipv6, host_ranges, uplink_mtu};
+pub use host::{
+    Families, disable_forwarding, enable_forwarding, forwarding, has_bridges, has_ipv6,
+    host_ranges, take_ipv6_from, uplink_mtu,
+};
 pub use netlink::route::link::{Link, MacvlanMode};
 pub use pair::{Admission, ensure_pair};
 pub use wire::{Wire, WireKind, mac_of, plug, plug_fresh, set_gateways, unplug};

@@ -19,6 +19,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod signal;
 pub mod tree;
+pub mod xtables;
 
 use std::io;
 

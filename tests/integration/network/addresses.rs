@@ -99,11 +99,19 @@ fn an_address_in_use_is_refused_and_the_container_leaves_nothing() {
             "run -d --name thief --network mine --ip 10.88.3.5 busybox sleep 60",
         );
         assert!(error.contains("Address already in use"), "{error}");
+        assert!(
+            Engine::is_peer() || error.contains("container owner"),
+            "by whom: {error}"
+        );
         let error = engine.fails(
             125,
             "run -d --name late --network mine --ip 10.88.3.1 busybox sleep 60",
         );
         assert!(error.contains("Address already in use"), "{error}");
+        assert!(
+            Engine::is_peer() || error.contains("network mine"),
+            "by whom: {error}"
+        );
     });
     let next = web(&engine, "next", "--network mine --ip 10.88.3.6");
     assert_eq!(next.ip(), ip("10.88.3.6"));

@@ -174,6 +174,7 @@ impl Actor {
             Command::Disconnect { network, reply } => {
                 answer(reply, self.disconnect(network).await);
             }
+            Command::Unlink { alias, reply } => answer(reply, self.unlink(&alias).await),
             Command::Rename { name, reply } => answer(reply, self.rename(name)),
             Command::Update { update, reply } => answer(reply, self.update(*update).await),
             Command::Attach { attach, reply } => answer(reply, self.attach(attach).await),

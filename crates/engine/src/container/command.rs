@@ -43,6 +43,10 @@ pub(crate) enum Command {
         options: RemoveOptions,
         reply: Reply<()>,
     },
+    Unlink {
+        alias: String,
+        reply: Reply<()>,
+    },
     Rename {
         name: String,
         reply: Reply<String>,

@@ -103,12 +103,16 @@ pub(crate) fn launch(
         };
         (socket, attaching.join().unwrap_or_else(|_| panicked()))
     });
-    let in_words = |error: &Error| Error::Start {
-        code: 125,
-        message: format!(
+    let in_words = |error: &Error| {
+        let message = format!(
             "failed to set up container networking: {}",
             fault::chain(error)
-        ),
+        );
+        match error.kind() {
+            // A network or a container that is gone by now.
+            fault::Kind::NotFound => Error::NotFound(message),
+            _ => Error::Start { code: 125, message },
+        }
     };
     match (socket, attached) {
         (Ok(socket), Ok(publish)) => Ok(Launched { socket, publish }),

@@ -21,9 +21,10 @@ use shim::protocol::{Request, Transport};
 use tokio::runtime::Handle;
 
 use super::endpoint::{Endpoint, Live, Mac, Published, host_name};
+use super::endpoint_options::EndpointOptions;
 use super::files;
 use super::links;
-use super::options::{BridgeOptions, MacvlanOptions};
+use super::options::{BridgeOptions, GatewayMode, MacvlanOptions};
 use super::published::{self, Wish};
 use super::record::Driver;
 use super::registry::{Lease, Network};
@@ -92,7 +93,7 @@ fn build(
         networks
             .ground
             .bring_up(&networks.registry, &join.network)?;
-        let endpoint = lease(record, join, live)?;
+        let endpoint = lease(record, join, live).map_err(|e| with_holder(shared, join, e))?;
         live.endpoints.insert(join.name.clone(), endpoint);
     }
     without_links(networks, record, live);
@@ -109,6 +110,7 @@ fn build(
             .collect::<Result<_>>()?;
         link::plug_fresh(namespace, &wires, &live.default_gateways())?;
         let namespace = namespace.as_fd();
+        set_switches(namespace, joins, live)?;
         admit(networks, joins, live)?;
         if files::has_resolver(networks, live) {
             let view = view(shared, record, live);
@@ -149,9 +151,13 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
     let Lease { ipv4, ipv6 } = join.network.join(&record.id, asked4, asked6)?;
     let gateway = |v4: bool| {
         let is_of = |p: &&super::record::Pool| p.subnet.is_ipv4() == v4 && !of.internal;
-        of.pools.iter().find(is_of).map(|pool| pool.gateway)
+        of.pools.iter().find(is_of).map(super::record::Pool::router)
     };
     let prefix = BridgeOptions::parse(&of.options).map_or_else(|_| "eth".into(), |o| o.prefix);
+    let interface = options_of(&join.wish)?
+        .interface
+        .unwrap_or_else(|| live.free_interface(&prefix));
+    let ipam = join.wish.ipam_config.clone().unwrap_or_default();
     // Made from the address: who takes it over later is then found where neighbours remember it.
     let first = ipv4
         .map(|(ip, _)| ip.into())
@@ -162,7 +168,7 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
     Ok(Endpoint {
         network_id: of.id.clone(),
         endpoint_id: ids::NetworkId::random().to_string(),
-        interface: live.free_interface(&prefix),
+        interface,
         host_name: match of.driver {
             Driver::Bridge => host_name(),
             _ => String::new(),
@@ -170,6 +176,11 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
         mac,
         ipv4,
         ipv6,
+        link_local: ipam
+            .link_local_ips
+            .iter()
+            .filter_map(|ip| ip.parse().ok())
+            .collect(),
         gateway4: gateway(true).and_then(|ip| match ip {
             IpAddr::V4(ip) => Some(ip),
             IpAddr::V6(_) => None,
@@ -184,6 +195,31 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
             false => Vec::new(),
         },
     })
+}
+
+/// Tells who has an address that was asked for.
+pub(super) fn with_holder(shared: &Shared, join: &Join, error: Error) -> Error {
+    let Error::Ipam(network::ipam::Error::InUse { address }) = &error else {
+        return error;
+    };
+    let of = join.network.record();
+    let has_it = |live: &Live| {
+        let mut here = live.endpoints.values();
+        here.any(|e| e.network_id == of.id && e.ips().contains(address))
+    };
+    let holder = shared
+        .networks
+        .all_live()
+        .into_iter()
+        .find(|(_, live)| has_it(live));
+    let holder = match holder {
+        Some((id, _)) => match shared.containers.require(&id) {
+            Ok(handle) => format!("container {}", handle.view().record.name),
+            Err(_) => return error,
+        },
+        None => format!("network {} itself", of.name),
+    };
+    Error::Denied(format!("{error}: {address} is of {holder}"))
 }
 
 /// The link of one endpoint.
@@ -210,7 +246,7 @@ pub(super) fn wire(networks: &Networks, network: &Network, endpoint: &Endpoint) 
         kind,
         name: endpoint.interface.clone(),
         mac: endpoint.mac.0,
-        addresses: endpoint.addresses(),
+        addresses: endpoint.link_addresses(),
         mtu,
     })
 }
@@ -239,8 +275,30 @@ pub(super) fn rule(endpoint: &Endpoint) -> firewall::Endpoint {
     firewall::Endpoint {
         host_name: endpoint.host_name.clone(),
         mac: endpoint.mac.0,
-        addresses: endpoint.ips(),
+        addresses: endpoint
+            .link_addresses()
+            .into_iter()
+            .map(|(ip, _)| ip)
+            .collect(),
     }
+}
+
+/// What an endpoint is told beside its addresses.
+fn options_of(wish: &EndpointSettings) -> Result<EndpointOptions> {
+    EndpointOptions::parse(&wish.driver_opts).map_err(Error::Invalid)
+}
+
+/// Sets the switches that endpoints ask for; their links are there.
+pub(super) fn set_switches<'a>(
+    namespace: BorrowedFd<'_>,
+    joins: impl IntoIterator<Item = &'a Join>,
+    live: &Live,
+) -> Result<()> {
+    for join in joins {
+        let options = options_of(&join.wish)?;
+        options.apply(namespace, &live.endpoints[&join.name].interface)?;
+    }
+    Ok(())
 }
 
 /// The published ports as the rules know them.
@@ -295,10 +353,12 @@ pub(super) fn reserve(
     let Some((name, endpoint)) = carrier(networks, live) else {
         return Ok(Vec::new());
     };
-    let binding = networks
+    let options = networks
         .registry
         .named(name)
-        .and_then(|n| BridgeOptions::parse(&n.record().options).ok()?.binding);
+        .and_then(|n| BridgeOptions::parse(&n.record().options).ok())
+        .unwrap_or_default();
+    let binding = options.binding;
     let endpoint = endpoint.clone();
     let owner = Owner {
         id: record.id.clone(),
@@ -306,7 +366,10 @@ pub(super) fn reserve(
     };
     let mut reservations = Vec::new();
     for wish in published::wishes(&record.config, &record.host)? {
-        let host = wish.host.or(binding);
+        let Some(host) = beside_routed(&endpoint, &options, &wish, live) else {
+            continue;
+        };
+        let host = host.or(binding);
         let Some(target) = target(&endpoint, host.is_some_and(|ip| ip.is_ipv6()), wish.port) else {
             continue;
         };
@@ -339,6 +402,42 @@ pub(super) fn reserve(
         reservations.push(reserved);
     }
     Ok(reservations)
+}
+
+/// Notes a port that others reach by the container's own address, for the families whose networks are routed. Tells what
+/// is left to the host: nothing, or one of its addresses, or all of them.
+fn beside_routed(
+    endpoint: &Endpoint,
+    options: &BridgeOptions,
+    wish: &Wish,
+    live: &mut Live,
+) -> Option<Option<IpAddr>> {
+    let mut left = Vec::new();
+    for ip in endpoint.ips() {
+        let is_wanted = wish.host.is_none_or(|host| host.is_ipv4() == ip.is_ipv4());
+        let any = match ip {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        if options.mode_of(ip.is_ipv4()) != GatewayMode::Routed {
+            left.push(any);
+        } else if is_wanted {
+            live.published.push(Published {
+                protocol: wish.protocol,
+                host: SocketAddr::new(any, 0),
+                target: SocketAddr::new(ip, wish.port),
+            });
+        }
+    }
+    let has_routed = left.len() < endpoint.ips().len();
+    match wish.host {
+        _ if !has_routed => Some(wish.host),
+        None => left.first().map(|any| Some(*any)),
+        Some(host) => left
+            .iter()
+            .any(|any| any.is_ipv4() == host.is_ipv4())
+            .then_some(Some(host)),
+    }
 }
 
 /// The container's side of a port: of the host's family if it has that, else of the other.
@@ -478,6 +577,15 @@ pub(super) fn leave(networks: &Networks, container: &str, endpoint: &Endpoint) {
             container,
             error = fault::chain(&error),
             "rules of an endpoint stay"
+        );
+    }
+    if let Some(firewall) = networks.ground.opened()
+        && let Err(error) = firewall.close_holes(&endpoint.ips())
+    {
+        tracing::warn!(
+            container,
+            error = fault::chain(&error),
+            "links to a container that is gone stay open"
         );
     }
     if let Ok(network) = networks.registry.require(&endpoint.network_id) {

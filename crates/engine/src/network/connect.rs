@@ -109,7 +109,8 @@ pub(crate) fn join(
             .cloned()
             .unwrap_or_default(),
     };
-    let endpoint = attach::lease(record, &join, &live)?;
+    let leased = attach::lease(record, &join, &live);
+    let endpoint = leased.map_err(|error| attach::with_holder(shared, &join, error))?;
     live.endpoints.insert(of.name.clone(), endpoint.clone());
     let mut is_carrier = false;
     let outcome = plug(
@@ -162,6 +163,7 @@ fn plug(
     let endpoint = live.endpoints[&join.name].clone();
     let wire = attach::wire(networks, &join.network, &endpoint)?;
     link::plug(namespace.as_fd(), &[wire], &[])?;
+    attach::set_switches(namespace.as_fd(), [join], live)?;
     link::set_gateways(namespace.as_fd(), &live.default_gateways())?;
     if !endpoint.host_name.is_empty() {
         let ports = match *is_carrier {
@@ -240,6 +242,7 @@ fn move_ports(shared: &Shared, record: &Record, live: &mut Live) -> Changes {
     let unpublish: Vec<_> = live
         .published
         .iter()
+        .filter(|p| p.is_of_host())
         .filter_map(|p| attach::transport(p.protocol).map(|transport| (transport, p.host)))
         .map(|(transport, host)| shim::protocol::Request::Unpublish { transport, host })
         .collect();

@@ -47,6 +47,9 @@ pub struct Endpoint {
     pub ipv4: Option<(Ipv4Addr, u8)>,
     /// The IPv6 address with its prefix length.
     pub ipv6: Option<(Ipv6Addr, u8)>,
+    /// Addresses that are good on this link alone; nobody is told of them.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
     /// Where IPv4 packets to elsewhere go.
     pub gateway4: Option<Ipv4Addr>,
     /// Where IPv6 packets to elsewhere go.
@@ -64,6 +67,14 @@ impl Endpoint {
         let v4 = self.ipv4.map(|(address, prefix)| (address.into(), prefix));
         let v6 = self.ipv6.map(|(address, prefix)| (address.into(), prefix));
         v4.into_iter().chain(v6).collect()
+    }
+
+    /// All addresses of its link, those of the link alone too, with their prefix lengths.
+    #[must_use]
+    pub fn link_addresses(&self) -> Vec<(IpAddr, u8)> {
+        let local = self.link_local.iter();
+        let local = local.map(|ip| (*ip, if ip.is_ipv4() { 16 } else { 64 }));
+        self.addresses().into_iter().chain(local).collect()
     }
 
     /// Its addresses.
@@ -117,10 +128,18 @@ impl std::fmt::Display for Mac {
 pub struct Published {
     /// The transport.
     pub protocol: Protocol,
-    /// The host's side.
+    /// The host's side; port 0 where it has none, and others reach the container by its own address.
     pub host: SocketAddr,
     /// The container's side.
     pub target: SocketAddr,
+}
+
+impl Published {
+    /// Whether a port of the host leads there.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        self.host.port() != 0
+    }
 }
 
 impl Live {
@@ -128,7 +147,7 @@ impl Live {
     #[must_use]
     pub fn bindings(&self) -> BTreeMap<String, Vec<PortBinding>> {
         let mut map: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
-        for port in &self.published {
+        for port in self.published.iter().filter(|port| port.is_of_host()) {
             let key = format!("{}/{}", port.target.port(), port.protocol);
             map.entry(key).or_default().push(PortBinding {
                 host_ip: port.host.ip().to_string(),
@@ -208,6 +227,7 @@ pub(crate) mod tests {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             ipv4: Some((ip.parse().expect("an address"), 16)),
             ipv6: None,
+            link_local: Vec::new(),
             gateway4: gateway.parse().ok(),
             gateway6: None,
             priority,

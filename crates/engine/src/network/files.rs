@@ -10,6 +10,7 @@ use network::dns::Conf;
 use super::endpoint::{Endpoint, Live};
 use super::hosts::{self, Line};
 use super::links;
+use super::options::{BridgeOptions, GatewayMode};
 use super::registry::Registry;
 use super::state::Networks;
 use crate::container::Record;
@@ -165,9 +166,13 @@ fn gateways(registry: &Registry, endpoint: &Endpoint) -> Vec<IpAddr> {
         return Vec::new();
     };
     let record = network.record();
-    let is_of = |ip: &IpAddr| match ip.is_ipv4() {
-        true => endpoint.ipv4.is_some(),
-        false => endpoint.ipv6.is_some(),
+    let options = BridgeOptions::parse(&record.options).unwrap_or_default();
+    let is_of = |ip: &IpAddr| {
+        let has_family = match ip.is_ipv4() {
+            true => endpoint.ipv4.is_some(),
+            false => endpoint.ipv6.is_some(),
+        };
+        has_family && options.mode_of(ip.is_ipv4()) != GatewayMode::Isolated
     };
     record
         .pools

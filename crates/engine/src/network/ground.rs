@@ -11,7 +11,7 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,12 +21,14 @@ use network::namespace;
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
-use super::options::BridgeOptions;
+use super::forwarding::Forwarding;
+use super::leaving::{Bridge, Leaving};
+use super::options::{BridgeOptions, GatewayMode};
 use super::predefined::BRIDGE;
 use super::record::{Driver, Record};
 use super::registry::{Given, Network, Registry};
 use crate::error::{Error, Result};
-use crate::options::{DefaultBridge, Options};
+use crate::options::{DefaultBridge, NetworkOptions, Options};
 
 /// Where the default data root is.
 const DEFAULT_ROOT: &str = "/var/lib/estiva";
@@ -44,8 +46,14 @@ pub(crate) struct Ground {
     policy: Policy,
     bridge: DefaultBridge,
     mtu: Option<u32>,
+    forwarding: Forwarding,
+    /// What the daemon was told of the default bridge.
+    options: NetworkOptions,
     namespaces: namespace::Pool,
     rules: Mutex<Option<Rules>>,
+    /// The daemon ends and has left the host: nothing is made any more.
+    has_left: AtomicBool,
+    leaving: Leaving,
     /// It was said that published ports are open to everyone.
     warned: AtomicBool,
 }
@@ -103,8 +111,12 @@ impl Ground {
             },
             bridge: options.network.bridge.clone(),
             mtu: options.network.mtu,
+            forwarding: Forwarding::new(&options.network),
+            options: options.network.clone(),
             namespaces: namespace::Pool::new(READY_NAMESPACES),
             rules: Mutex::new(None),
+            has_left: AtomicBool::new(false),
+            leaving: Leaving::default(),
             warned: AtomicBool::new(false),
         }
     }
@@ -175,20 +187,26 @@ impl Ground {
         _lock: &MachineLock,
     ) -> Result<()> {
         let mut given = network.given();
-        if network.record().driver != Driver::Bridge || given.is_up {
+        if network.record().driver != Driver::Bridge || given.is_up || given.is_gone() {
             return Ok(());
         }
+        self.leaving.await_gone(&self.bridge_of(&network.record()));
         self.settle_ranges(registry, network, &mut given)?;
         let record = network.record();
         let name = self.bridge_of(&record);
         given.mtu = self.mtu_of(&record)?;
         if self.owns_bridge(&record) {
-            let gateways = record.pools.iter().map(|p| (p.gateway, p.subnet.prefix));
+            let options = BridgeOptions::parse(&record.options)?;
+            let with_host = pools_with_host(&record, &options);
+            let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
             link::ensure_bridge(&BridgeSpec {
-                name,
+                name: name.clone(),
                 gateways: gateways.collect(),
                 mtu: given.mtu,
             })?;
+            if options.mode6 == GatewayMode::Isolated {
+                link::take_ipv6_from(&name)?;
+            }
         }
         let added = self.firewall().and_then(|firewall| {
             firewall.add_network(&self.net(&record)?)?;
@@ -219,6 +237,22 @@ impl Ground {
 
     /// Removes a network's rules and its bridge.
     pub(crate) fn take_down(&self, network: &Network) -> Result<()> {
+        self.take_rules(network)?;
+        match self.own_bridge(&network.record()) {
+            Some(bridge) => bridge.remove(),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a network's rules and all that is on its bridge; gives the bridge, which is still to go.
+    pub(crate) fn strip(&self, network: &Network) -> Result<Option<Bridge>> {
+        self.take_rules(network)?;
+        let bridge = self.own_bridge(&network.record());
+        bridge.iter().try_for_each(Bridge::strip)?;
+        Ok(bridge)
+    }
+
+    fn take_rules(&self, network: &Network) -> Result<()> {
         let record = network.record();
         if record.driver != Driver::Bridge {
             return Ok(());
@@ -227,9 +261,52 @@ impl Ground {
         if let Some(firewall) = self.opened() {
             firewall.remove_network(&record.id)?;
         }
-        self.remove_own_bridge(&record)?;
         given.is_up = false;
         Ok(())
+    }
+
+    /// Removes the bridge of a network that is gone, soon, and then the file that says so.
+    pub(crate) fn remove_soon(&self, bridge: Bridge, tombstone: PathBuf) {
+        self.leaving.remove(bridge, tombstone);
+    }
+
+    /// Removes what a former daemon had no time to remove.
+    pub(crate) fn remove_buried(&self, registry: &Registry) {
+        let buried = match super::record::buried(registry.folder()) {
+            Ok(buried) => buried,
+            Err(error) => {
+                let error = fault::chain(&error);
+                return tracing::warn!(error, "bridges of removed networks stay");
+            }
+        };
+        let all = registry.all();
+        let is_used = |bridge: &Bridge| {
+            let mut others = all.iter().map(|network| network.record());
+            others.any(|other| {
+                self.own_bridge(&other)
+                    .is_some_and(|b| b.name == bridge.name)
+            })
+        };
+        for (tombstone, record) in buried {
+            match self.own_bridge(&record).filter(|bridge| !is_used(bridge)) {
+                Some(bridge) => self.leaving.remove(bridge, tombstone),
+                None => drop(fs::remove_file(tombstone)),
+            }
+        }
+    }
+
+    /// Waits until all bridges are gone that are on their way out.
+    pub(crate) fn await_leaving(&self) {
+        self.leaving.await_all();
+    }
+
+    /// Removes everything of ours from the host for good: starts that are still under way fail.
+    pub(crate) fn leave(&self, registry: &Registry) {
+        self.has_left.store(true, Ordering::SeqCst);
+        let is_made = self.opened().is_some() || registry.all().iter().any(|n| n.given().is_up);
+        if is_made {
+            self.clear(registry);
+        }
     }
 
     /// Removes everything of ours from the host; no container may need it.
@@ -254,6 +331,7 @@ impl Ground {
                 "the pair for published ports stays"
             );
         }
+        self.forwarding.switch_off();
     }
 
     /// Removes the bridges of networks that nobody is in: those in use are known by now.
@@ -267,7 +345,8 @@ impl Ground {
     }
 
     fn remove_bridge_of(&self, record: &Record) {
-        if let Err(error) = self.remove_own_bridge(record) {
+        let removed = self.own_bridge(record).map_or(Ok(()), |b| b.remove());
+        if let Err(error) = removed {
             tracing::warn!(
                 network = record.name,
                 error = fault::chain(&error),
@@ -276,20 +355,13 @@ impl Ground {
         }
     }
 
-    /// Removes a network's bridge, if it is ours and there.
-    fn remove_own_bridge(&self, record: &Record) -> Result<()> {
-        if record.driver != Driver::Bridge || !self.owns_bridge(record) {
-            return Ok(());
-        }
-        let name = self.bridge_of(record);
-        let is_named = record.is_user_defined() && record.options.contains_key(BRIDGE_NAME);
-        // A bridge that the user has named may be one of the user's; the other names are nobody's but ours, and such a
-        // bridge goes also when a crash came before its mark.
-        match is_named {
-            true => drop(link::remove_bridge(&name)?),
-            false => drop(link::remove_link(&name)?),
-        }
-        Ok(())
+    /// A network's bridge, if it is ours.
+    fn own_bridge(&self, record: &Record) -> Option<Bridge> {
+        let is_ours = record.driver == Driver::Bridge && self.owns_bridge(record);
+        is_ours.then(|| Bridge {
+            name: self.bridge_of(record),
+            is_named: record.is_user_defined() && record.options.contains_key(BRIDGE_NAME),
+        })
     }
 
     /// Says once that ports are published past the host's own rules, which is not what those who wrote them expect.
@@ -309,10 +381,13 @@ impl Ground {
     /// The rules, opened at the first use.
     pub(crate) fn firewall(&self) -> Result<Firewall> {
         let mut slot = self.rules();
+        if self.has_left.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable("the engine is shutting down".into()));
+        }
         if let Some(rules) = &*slot {
             return Ok(rules.firewall.clone());
         }
-        link::enable_forwarding(link::has_ipv6())?;
+        let guarded = self.forwarding.switch_on()?;
         let admission = match self.policy {
             Policy::Open => None,
             Policy::HostInput => {
@@ -326,6 +401,7 @@ impl Ground {
             }
         };
         let firewall = Firewall::open(self.instance(), self.policy, admission)?;
+        firewall.guard(guarded);
         let healer = firewall.watch().map_err(|error| {
             tracing::warn!(
                 error = fault::chain(&error),
@@ -368,8 +444,16 @@ impl Ground {
             subnets: record.pools.iter().map(|p| p.subnet).collect(),
             internal: record.internal,
             masquerade: options.masquerade,
+            routed: record
+                .pools
+                .iter()
+                .map(|p| p.subnet)
+                .filter(|s| options.mode_of(s.is_ipv4()) == GatewayMode::Routed)
+                .collect(),
             icc: options.icc,
-            gateways: record.pools.iter().map(|p| p.gateway).collect(),
+            gateways: pools_with_host(record, &options)
+                .map(|p| p.gateway)
+                .collect(),
         })
     }
 
@@ -418,7 +502,8 @@ impl Ground {
         let mut record = (*network.record()).clone();
         let name = self.bridge_of(&record);
         let addresses: Vec<(IpAddr, u8)> = link::addresses_of(&name)?;
-        let pools = super::ranges::of_addresses(&addresses);
+        let mut pools = super::ranges::of_addresses(&addresses);
+        super::predefined::narrow(&mut pools, &self.options);
         if pools.is_empty() {
             return Err(Error::Invalid(format!(
                 "the bridge {name} has no address: give it one, or leave out --bridge"
@@ -428,6 +513,16 @@ impl Ground {
         record.pools = pools;
         network.set_record(record, given)
     }
+}
+
+/// The ranges in which the host has an address, too.
+fn pools_with_host<'a>(
+    record: &'a Record,
+    options: &'a BridgeOptions,
+) -> impl Iterator<Item = &'a super::record::Pool> {
+    let is_with_host =
+        |p: &&super::record::Pool| options.mode_of(p.subnet.is_ipv4()) != GatewayMode::Isolated;
+    record.pools.iter().filter(is_with_host)
 }
 
 /// Whether the host has a link of this name.

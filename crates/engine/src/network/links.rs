@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use lifecycle::State;
+use network::firewall::Hole;
 
 use super::endpoint::Live;
 use super::files;
@@ -176,10 +177,14 @@ pub(crate) fn tell_linked(shared: &Shared, target: &Record, live: &Live) {
     let Some(address) = address_on_bridge(live) else {
         return;
     };
+    open_holes(shared, target, live);
     for handle in shared.containers.all() {
         let view = handle.view();
         if view.record.host.links.is_empty() || !view.record.state.is_running() {
             continue;
+        }
+        if let Some(of_linked) = shared.networks.live(&view.record.id) {
+            open_holes(shared, &view.record, &of_linked);
         }
         for link in &view.record.host.links {
             let (name, alias) = split(link);
@@ -196,6 +201,81 @@ pub(crate) fn tell_linked(shared: &Shared, target: &Record, live: &Live) {
             }
         }
     }
+}
+
+/// Where containers on the default bridge do not talk to each other, a link opens what its target exposes.
+pub(crate) fn open_holes(shared: &Shared, record: &Record, live: &Live) {
+    let own = live.endpoints.get(BRIDGE);
+    let (Some(own), false) = (own, shared.options.network.icc) else {
+        return;
+    };
+    let Some((from, _)) = own.ipv4.filter(|_| !record.host.links.is_empty()) else {
+        return;
+    };
+    let mut holes = Vec::new();
+    for link in &record.host.links {
+        let Ok(handle) = shared.containers.require(split(link).0) else {
+            continue;
+        };
+        let target = handle.view().record.clone();
+        let live = shared.networks.live(&target.id);
+        let Some(to) = live.and_then(|live| address_on_bridge(&live)) else {
+            continue;
+        };
+        let ports = published::all(&target.config, &target.host);
+        holes.extend(ports.iter().filter_map(|text| {
+            let (port, protocol) = text.split_once('/')?;
+            Some(Hole {
+                from,
+                to,
+                proto: protocol.parse().ok()?,
+                port: port.parse().ok()?,
+            })
+        }));
+    }
+    let open = || -> Result<()> {
+        let firewall = shared.networks.ground.firewall()?;
+        Ok(firewall.open_holes(&own.host_name, holes)?)
+    };
+    if let Err(error) = open() {
+        tracing::warn!(container = %record.id, error = fault::chain(&error), "links stay closed");
+    }
+}
+
+/// Takes the line of a link out of a running container's hosts file, and closes what it has opened.
+pub(crate) fn cut(shared: &Shared, record: &Record, link: &str) {
+    let (target, alias) = split(link);
+    let edited = match shared.containers.require(target) {
+        Ok(handle) => {
+            let names = names(alias, &handle.view().record);
+            files::edit_hosts(shared, &record.id, |text| without_names(text, &names))
+        }
+        // Its line may stay: nobody has that name any more.
+        Err(_) => Ok(()),
+    };
+    if let Err(error) = edited {
+        tracing::warn!(container = %record.id, error = fault::chain(&error), "the line of a link stays");
+    }
+    let Some(live) = shared.networks.live(&record.id) else {
+        return;
+    };
+    let Some(own) = live.endpoints.get(BRIDGE) else {
+        return;
+    };
+    if let Some(firewall) = shared.networks.ground.opened()
+        && let Err(error) = firewall.open_holes(&own.host_name, Vec::new())
+    {
+        tracing::warn!(container = %record.id, error = fault::chain(&error), "a link stays open");
+    }
+    open_holes(shared, record, &live);
+}
+
+fn without_names(text: &str, names: &str) -> String {
+    let is_it = |line: &&str| {
+        let parts = line.trim_end().split_once('\t');
+        parts.is_none_or(|(_, have)| have != names)
+    };
+    text.split_inclusive('\n').filter(is_it).collect()
 }
 
 /// A hosts file in which the line of these names has another address.
@@ -244,6 +324,10 @@ mod tests {
     #[test]
     fn a_moved_target_gets_its_new_address() {
         let text = "127.0.0.1\tlocalhost\n172.17.0.2\tx c1\n1.2.3.4\tmine\n";
+        assert_eq!(
+            without_names(text, "x c1"),
+            "127.0.0.1\tlocalhost\n1.2.3.4\tmine\n"
+        );
         assert_eq!(
             moved(text, "x c1", "172.17.0.9".parse().expect("an address")),
             "127.0.0.1\tlocalhost\n172.17.0.9\tx c1\n1.2.3.4\tmine\n"

@@ -26,6 +26,7 @@ pub(crate) fn create(
     let networks = &shared.networks;
     let registry = &networks.registry;
     let config_from = take_configuration(shared, &mut new)?;
+    take_defaults(shared, &mut new);
     let has_ipv6 = link::has_ipv6();
     let asked = request::check(&new, has_ipv6)?;
     registry.require_free(&new.name)?;
@@ -94,14 +95,18 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
             endpoints(shared, &record, members)
         )));
     }
-    let removed = shared
-        .networks
-        .ground
-        .take_down(network)
-        .and_then(|()| record::remove(registry.folder(), &record.id));
-    if let Err(error) = removed {
-        network.reopen();
-        return Err(error);
+    let ground = &shared.networks.ground;
+    let stripped = ground.strip(network).and_then(|bridge| match bridge {
+        Some(bridge) => Ok(Some((bridge, record::bury(registry.folder(), &record.id)?))),
+        None => record::remove(registry.folder(), &record.id).map(|()| None),
+    });
+    match stripped {
+        Err(error) => {
+            network.reopen();
+            return Err(error);
+        }
+        Ok(Some((bridge, tombstone))) => ground.remove_soon(bridge, tombstone),
+        Ok(None) => {}
     }
     registry.forget(&record);
     tell(shared, "destroy", &record, []);
@@ -197,6 +202,19 @@ fn take_configuration(shared: &Shared, new: &mut NetworkCreateRequest) -> Result
         .collect();
     new.ipam.get_or_insert_default().config = config;
     Ok(source.name.clone())
+}
+
+/// What the daemon was told of every network of a driver, where the user says nothing else.
+fn take_defaults(shared: &Shared, new: &mut NetworkCreateRequest) {
+    let driver = match new.driver.as_str() {
+        "" | "default" => "bridge",
+        other => other,
+    };
+    let defaults = &shared.options.network.driver_options;
+    for (key, value) in defaults.get(driver).into_iter().flatten() {
+        let options = &mut new.options;
+        options.entry(key.clone()).or_insert_with(|| value.clone());
+    }
 }
 
 fn fresh(

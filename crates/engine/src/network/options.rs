@@ -13,10 +13,20 @@ const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 const MTU: &str = "com.docker.network.driver.mtu";
 const PREFIX: &str = "com.docker.network.container_iface_prefix";
-const GATEWAY_MODES: [&str; 2] = [
-    "com.docker.network.bridge.gateway_mode_ipv4",
-    "com.docker.network.bridge.gateway_mode_ipv6",
-];
+const MODE4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const MODE6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
+
+/// How a family of a bridge network and the world meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum GatewayMode {
+    /// Under the host's address, and by its ports.
+    #[default]
+    Nat,
+    /// By the containers' own addresses: others have a road there.
+    Routed,
+    /// Not at all, not even the host.
+    Isolated,
+}
 
 /// What a bridge network is told.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +43,10 @@ pub(crate) struct BridgeOptions {
     pub(crate) mtu: Option<u32>,
     /// What links in containers are called, before their number.
     pub(crate) prefix: String,
+    /// IPv4 and the world.
+    pub(crate) mode4: GatewayMode,
+    /// IPv6 and the world.
+    pub(crate) mode6: GatewayMode,
 }
 
 impl Default for BridgeOptions {
@@ -44,11 +58,21 @@ impl Default for BridgeOptions {
             binding: None,
             mtu: None,
             prefix: "eth".into(),
+            mode4: GatewayMode::Nat,
+            mode6: GatewayMode::Nat,
         }
     }
 }
 
 impl BridgeOptions {
+    /// How an address's family and the world meet.
+    pub(crate) fn mode_of(&self, is_ipv4: bool) -> GatewayMode {
+        match is_ipv4 {
+            true => self.mode4,
+            false => self.mode6,
+        }
+    }
+
     /// Reads them.
     ///
     /// # Errors
@@ -77,13 +101,8 @@ impl BridgeOptions {
                     link_name(&format!("{value}0")).map_err(bad)?;
                     read.prefix.clone_from(value);
                 }
-                _ if GATEWAY_MODES.contains(&key.as_str())
-                    && !["", "nat"].contains(&value.as_str()) =>
-                {
-                    return Err(Error::Unimplemented(format!(
-                        "{key}={value} is not built: nat is the only mode"
-                    )));
-                }
+                MODE4 => read.mode4 = gateway_mode(key, value)?,
+                MODE6 => read.mode6 = gateway_mode(key, value)?,
                 _ => {}
             }
         }
@@ -142,6 +161,20 @@ impl MacvlanOptions {
     }
 }
 
+fn gateway_mode(key: &str, value: &str) -> Result<GatewayMode> {
+    match value {
+        "" | "nat" => Ok(GatewayMode::Nat),
+        "routed" => Ok(GatewayMode::Routed),
+        "isolated" => Ok(GatewayMode::Isolated),
+        "nat-unprotected" => Err(Error::Unimplemented(format!(
+            "{key}={value} is not built: publish the ports that others shall reach, or use routed"
+        ))),
+        _ => Err(Error::Invalid(format!(
+            "failed to parse {key} value: {value} (unknown gateway mode {value})"
+        ))),
+    }
+}
+
 /// Go's `strconv.ParseBool`.
 fn truth(text: &str) -> Option<bool> {
     match text {
@@ -188,6 +221,8 @@ mod tests {
             (BINDING, "127.0.0.1"),
             (MTU, "1400"),
             (PREFIX, "net"),
+            (MODE4, "routed"),
+            (MODE6, "isolated"),
             ("of.nobody", "x"),
         ]));
         assert_eq!(
@@ -199,6 +234,8 @@ mod tests {
                 binding: Some(IpAddr::from([127, 0, 0, 1])),
                 mtu: Some(1400),
                 prefix: "net".into(),
+                mode4: GatewayMode::Routed,
+                mode6: GatewayMode::Isolated,
             }
         );
         let any = BridgeOptions::parse(&options(&[(BINDING, "0.0.0.0"), (MTU, "0")]));
@@ -215,7 +252,8 @@ mod tests {
             (MTU, "much"),
             (BINDING, "here"),
             (PREFIX, "a/b"),
-            (GATEWAY_MODES[0], "routed"),
+            (MODE4, "odd"),
+            (MODE6, "nat-unprotected"),
         ] {
             let error = BridgeOptions::parse(&options(&[(key, value)])).expect_err("refused");
             assert!(error.to_string().contains(key), "{error}");

@@ -117,14 +117,51 @@ fn bridge_options(options: &NetworkOptions, name: &str) -> BTreeMap<String, Stri
 }
 
 fn asked_pools(options: &NetworkOptions) -> Vec<Pool> {
-    let asked = |subnet: &Subnet| Pool {
-        subnet: subnet.masked(),
+    let asked = |subnet: Subnet, gateway: IpAddr| Pool {
+        subnet,
         range: None,
-        gateway: subnet.address,
+        gateway,
         reserved: BTreeMap::new(),
         is_asked: true,
     };
-    options.bip.iter().map(asked).collect()
+    let own = options
+        .bip
+        .iter()
+        .map(|bip| asked(bip.masked(), bip.address));
+    let mut pools: Vec<Pool> = own.collect();
+    for fixed in &options.fixed_cidr {
+        // Without an address of the bridge the part is the whole.
+        if !pools.iter().any(|p| p.subnet.is_ipv4() == fixed.is_ipv4()) {
+            pools.push(asked(fixed.masked(), first(fixed)));
+        }
+    }
+    narrow(&mut pools, options);
+    pools
+}
+
+/// Brings the part that addresses come from, and the way out, to the subnets they lie in.
+pub(super) fn narrow(pools: &mut [Pool], options: &NetworkOptions) {
+    for pool in pools {
+        let lies_in = |ip: IpAddr| pool.subnet.contains(ip);
+        let fixed = options.fixed_cidr.iter().find(|f| lies_in(f.address));
+        pool.range = fixed
+            .map(Subnet::masked)
+            .filter(|range| range.prefix > pool.subnet.prefix);
+        if let Some(gateway) = options.default_gateway.iter().find(|ip| lies_in(**ip))
+            && *gateway != pool.gateway
+        {
+            let key = super::record::router_key(gateway.is_ipv4());
+            pool.reserved.insert(key.into(), *gateway);
+        }
+    }
+}
+
+/// The first address of a subnet that a link can have.
+fn first(subnet: &Subnet) -> IpAddr {
+    match subnet.network() {
+        IpAddr::V4(ip) => IpAddr::from(std::net::Ipv4Addr::from_bits(ip.to_bits() + 1)),
+        IpAddr::V6(ip) => IpAddr::from(std::net::Ipv6Addr::from_bits(ip.to_bits() + 1)),
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +185,27 @@ mod tests {
         assert_eq!(record.pools[0].gateway.to_string(), "10.9.0.1");
         options.bridge = DefaultBridge::None;
         assert_eq!(bridge(&options), None);
+    }
+
+    #[test]
+    fn a_part_of_the_bridge_and_another_way_out() {
+        let subnet = |text: &str| text.parse().expect("a subnet");
+        let mut options = NetworkOptions {
+            bip: vec![subnet("10.9.0.1/16")],
+            fixed_cidr: vec![subnet("10.9.7.0/24"), subnet("fd00:7::/80")],
+            default_gateway: vec!["10.9.0.254".parse().expect("an address")],
+            ..NetworkOptions::default()
+        };
+        let pools = bridge(&options).expect("there is one").pools;
+        assert_eq!(pools[0].range, Some(subnet("10.9.7.0/24")));
+        assert_eq!(pools[0].router().to_string(), "10.9.0.254");
+        assert_eq!(pools[0].gateway.to_string(), "10.9.0.1");
+        let six = (pools[1].subnet.to_string(), pools[1].gateway.to_string());
+        assert_eq!(six, ("fd00:7::/80".into(), "fd00:7::1".into()));
+        assert_eq!(pools[1].range, None);
+        options.bip.clear();
+        let pools = bridge(&options).expect("there is one").pools;
+        assert_eq!(pools[0].subnet, subnet("10.9.7.0/24"));
     }
 
     #[test]

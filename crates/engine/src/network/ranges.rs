@@ -229,7 +229,8 @@ mod tests {
         let ours = require_free(&wanted, &[], &subnets(&["10.5.0.0/16"]));
         assert_eq!(
             ours.expect_err("ours").to_string(),
-            "invalid pool request: Pool overlaps with other one on this address space"
+            "invalid pool request: Pool overlaps with other one on this address space: \
+             10.5.0.0/24 and 10.5.0.0/16, which is in use"
         );
     }
 

@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// What the record of a network is called whose bridge is still to go.
+const GONE: &str = "gone";
+
 /// The version of the record's shape; newer ones are refused.
 pub(crate) const VERSION: u32 = 1;
 
@@ -103,6 +106,24 @@ pub struct Pool {
     pub is_asked: bool,
 }
 
+/// The name under which an address of a pool is kept for the router that containers use in the network's own place.
+#[must_use]
+pub(super) fn router_key(is_v4: bool) -> &'static str {
+    match is_v4 {
+        true => "DefaultGatewayIPv4",
+        false => "DefaultGatewayIPv6",
+    }
+}
+
+impl Pool {
+    /// Where containers send what is for elsewhere: the network's own address, or that which is kept for a router.
+    #[must_use]
+    pub fn router(&self) -> IpAddr {
+        let kept = self.reserved.get(router_key(self.subnet.is_ipv4()));
+        kept.copied().unwrap_or(self.gateway)
+    }
+}
+
 impl Record {
     /// Whether it is one of those that are always there.
     #[must_use]
@@ -143,6 +164,32 @@ pub(crate) fn remove(folder: &Path, id: &str) -> Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
     }
+}
+
+/// A network is gone, and something of it on the host still to go; gives the file that says so.
+pub(crate) fn bury(folder: &Path, id: &str) -> Result<PathBuf> {
+    let (path, buried) = (file(folder, id), folder.join(format!("{id}.{GONE}")));
+    fs::rename(&path, &buried).map_err(|e| Error::file("rename", path, e))?;
+    Ok(buried)
+}
+
+/// Records of networks that are gone, with their files; one that cannot be read names nothing and is removed.
+pub(crate) fn buried(folder: &Path) -> Result<Vec<(PathBuf, Record)>> {
+    let entries = fs::read_dir(folder).map_err(|e| Error::file("read", folder, e))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_buried = |path: &PathBuf| path.extension().is_some_and(|e| e == GONE);
+    let record = |path: PathBuf| match read(&path) {
+        Ok(record) => Some((path, record)),
+        Err(error) => {
+            tracing::error!(
+                error = fault::chain(&error),
+                "a network that was removed left its bridge"
+            );
+            let _ = fs::remove_file(path);
+            None
+        }
+    };
+    Ok(paths.filter(is_buried).filter_map(record).collect())
 }
 
 /// Reads every record; one that cannot be read is told and left alone.
@@ -247,6 +294,16 @@ pub(crate) mod tests {
             std::slice::from_ref(&one)
         );
         assert!(!folder.join("torn.tmp").exists(), "a torn write is removed");
+        let buried_at = bury(&folder, &one.id).expect("renamed");
+        assert_eq!(read_all(&folder).expect("readable"), []);
+        fs::write(folder.join("torn.gone"), b"{").expect("written");
+        assert_eq!(
+            buried(&folder).expect("readable"),
+            [(buried_at.clone(), one.clone())]
+        );
+        assert!(!folder.join("torn.gone").exists(), "it names nothing");
+        fs::remove_file(buried_at).expect("it is there");
+        one.write(&folder).expect("written");
         remove(&folder, &one.id).expect("removed");
         remove(&folder, &one.id).expect("removing twice is no failure");
         assert_eq!(read_all(&folder).expect("readable"), []);

@@ -12,6 +12,7 @@ use super::attach;
 use super::endpoint::Live;
 use super::files;
 use super::ground::namespace_of;
+use super::links;
 use super::record::Driver;
 use super::registry::Lease;
 use super::state::Held;
@@ -44,7 +45,7 @@ pub(crate) fn take_up(shared: &Shared, record: &Record) {
         id: record.id.clone(),
         name: record.name.clone(),
     };
-    for port in &live.published {
+    for port in live.published.iter().filter(|port| port.is_of_host()) {
         networks.ports.adopt(&owner, port.protocol, port.host);
     }
     attach::publish_names(networks, record, &live);
@@ -59,6 +60,7 @@ pub(crate) fn take_up(shared: &Shared, record: &Record) {
 /// Makes rules and resolvers for all that was taken up, or removes what a former daemon has left when nobody needs it.
 pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     let networks = &shared.networks;
+    networks.ground.remove_buried(&networks.registry);
     let all = networks.all_live();
     let needs_rules = |live: &Live| live.endpoints.values().any(|e| !e.host_name.is_empty());
     if !all.iter().any(|(_, live)| needs_rules(live)) {
@@ -73,6 +75,9 @@ pub(crate) fn settle(shared: &Shared, runtime: &Handle) {
     }
     networks.ground.remove_unused_bridges(&networks.registry);
     for (id, live) in &all {
+        if let Ok(handle) = shared.containers.require(id) {
+            links::open_holes(shared, &handle.view().record, live);
+        }
         if let Err(error) = resolver(shared, id, live, runtime) {
             tracing::error!(
                 container = id,

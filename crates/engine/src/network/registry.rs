@@ -332,6 +332,11 @@ impl Network {
 }
 
 impl Given {
+    /// Whether the network was removed: nothing of it is made again.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     /// Whether somebody is in it.
     pub(crate) fn is_used(&self) -> bool {
         !self.members.is_empty()

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use api::network::NetworkCreateRequest;
 use network::subnet::Subnet;
 
-use super::options::BridgeOptions;
+use super::options::{BridgeOptions, GatewayMode};
 use super::record::{Driver, is_predefined};
 use crate::error::{Error, Result};
 
@@ -96,7 +96,13 @@ pub(crate) fn check(new: &NetworkCreateRequest, host_has_ipv6: bool) -> Result<A
     }
     one_of_each_family(driver, &pools)?;
     if driver == Driver::Bridge && !new.config_only {
-        BridgeOptions::parse(&new.options)?;
+        let options = BridgeOptions::parse(&new.options)?;
+        let modes = [options.mode4, options.mode6];
+        if modes.contains(&GatewayMode::Isolated) && !new.internal {
+            return Err(Error::Invalid(
+                "gateway mode 'isolated' can only be used for an internal network".into(),
+            ));
+        }
     }
     Ok(Asked {
         driver,

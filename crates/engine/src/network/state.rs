@@ -85,10 +85,10 @@ impl Networks {
     /// The daemon ends: without containers in our networks nothing of them stays on the host.
     pub(crate) fn leave_host(&self) {
         let all = self.registry.all();
-        let is_made = self.ground.opened().is_some() || all.iter().any(|n| n.given().is_up);
-        if is_made && all.iter().all(|network| network.members().is_empty()) {
-            self.ground.clear(&self.registry);
+        if all.iter().all(|network| network.members().is_empty()) {
+            self.ground.leave(&self.registry);
         }
+        self.ground.await_leaving();
     }
 
     /// What a running container has.

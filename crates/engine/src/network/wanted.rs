@@ -8,6 +8,7 @@ use api::network::{EndpointIpam, EndpointSettings, NetworkingConfig};
 use network::subnet::Subnet;
 
 use super::endpoint::Mac;
+use super::endpoint_options::EndpointOptions;
 use super::predefined::BRIDGE;
 use super::record::{Driver, Record as NetworkRecord};
 use super::registry::{Network, Registry};
@@ -202,6 +203,7 @@ pub(crate) fn check_endpoint(
             reasons.push(format!("invalid link-local IP address: {text}"));
         }
     }
+    reasons.extend(EndpointOptions::parse(&wish.driver_opts).err());
     for alias in &wish.aliases {
         if alias.is_empty() || alias.contains(|c: char| c.is_whitespace() || c.is_control()) {
             reasons.push(format!("invalid alias: {alias:?}"));

@@ -31,6 +31,13 @@ pub enum Change {
     AddChain(Chain),
     /// Puts a rule at the end of its chain.
     AddRule(Rule),
+    /// Puts a rule before another one of its chain.
+    InsertRule {
+        /// The new one.
+        rule: Rule,
+        /// The number of the one that shall be behind it, see [`FoundRule`](super::FoundRule).
+        before: u64,
+    },
     /// Deletes the rule of this number.
     DeleteRule {
         /// Of its table.
@@ -176,6 +183,12 @@ impl Change {
                 let mut message =
                     request(kind::NEW_RULE, create | flags::APPEND, rule.family as u8);
                 rule.write(&mut message);
+                message
+            }
+            Self::InsertRule { rule, before } => {
+                let mut message = request(kind::NEW_RULE, create, rule.family as u8);
+                rule.write(&mut message);
+                message.be64(6, *before);
                 message
             }
             Self::DeleteRule {

@@ -30,6 +30,8 @@ pub struct FoundRule {
     pub handle: u64,
     /// Words for people.
     pub comment: Option<String>,
+    /// Drops or rejects every packet that comes to it: nothing behind it is ever asked.
+    pub is_wall: bool,
 }
 
 /// All tables of the namespace, of the families that are spoken of here.
@@ -77,6 +79,9 @@ pub fn rules(
             is_of_chain.then_some(FoundRule {
                 handle: attributes.get(3)?.be64()?,
                 comment: attributes.get(7).and_then(comment),
+                is_wall: attributes
+                    .get(4)
+                    .is_some_and(|list| is_wall(&list.nested())),
             })
         })
         .collect())
@@ -137,4 +142,35 @@ fn comment(data: Attribute<'_>) -> Option<String> {
         rest = &more[value.len()..];
     }
     None
+}
+
+/// Whether a rule's expressions end every packet: nothing but counting and logging, then a drop or a rejection.
+fn is_wall(expressions: &Attributes<'_>) -> bool {
+    let mut ends = false;
+    for expression in expressions.clone() {
+        let expression = expression.nested();
+        let Some(name) = expression.get(1).and_then(|name| name.text()) else {
+            return false;
+        };
+        match name {
+            "counter" | "log" => {}
+            "reject" => ends = true,
+            "immediate" if drops(&expression) == Some(true) => ends = true,
+            // As iptables writes it.
+            "target" if target(&expression) == Some("REJECT") => ends = true,
+            _ => return false,
+        }
+    }
+    ends
+}
+
+fn drops(immediate: &Attributes<'_>) -> Option<bool> {
+    const DROP: u32 = 0;
+    let data = immediate.get(2)?.nested().get(2)?.nested();
+    let verdict = data.get(2)?.nested();
+    Some(verdict.get(1)?.be32()? == DROP)
+}
+
+fn target<'a>(expression: &Attributes<'a>) -> Option<&'a str> {
+    expression.get(2)?.nested().get(1)?.text()
 }

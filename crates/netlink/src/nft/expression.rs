@@ -27,6 +27,11 @@ pub enum Meta {
     OutInterface = 7,
     /// The transport protocol, 1 byte.
     Transport = 16,
+    /// The kind of the interface it came in by, such as `bridge`, 16 bytes; a rule that asks this of an interface of no
+    /// kind, as those of hardware are, does not apply. Linux 5.3.
+    InKind = 26,
+    /// Likewise of the interface it goes out by.
+    OutKind = 27,
 }
 
 /// Something that connection tracking knows: `NFT_CT_*`. Each fills 4 bytes, in the machine's order.

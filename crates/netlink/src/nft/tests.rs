@@ -118,6 +118,53 @@ fn a_table_with_all_kinds_of_sets_is_taken_and_read_back() {
 }
 
 #[test]
+fn a_rule_that_ends_every_packet_is_known_and_others_go_before_it() {
+    alone(|| {
+        let socket = Socket::netfilter().expect("socket");
+        let rule = |comment: &str, expressions: &[Expression]| Rule {
+            family: Family::Ip,
+            table: "t".into(),
+            chain: "c".into(),
+            expressions: expressions.to_vec(),
+            comment: Some(comment.into()),
+        };
+        let from_lo = [
+            Expression::Meta(Meta::InInterface, Slot(0)),
+            Expression::Equal(Slot(0), Key::new().interface("lo").bytes().to_vec()),
+            Expression::Verdict(Verdict::Drop),
+        ];
+        let all = [Expression::Counter, Expression::Verdict(Verdict::Drop)];
+        let accept = [Expression::Verdict(Verdict::Accept)];
+        let chain = Chain {
+            family: Family::Ip,
+            table: "t".into(),
+            name: "c".into(),
+            base: None,
+        };
+        let changes = [
+            table(),
+            Change::AddChain(chain),
+            Change::AddRule(rule("some", &from_lo)),
+            Change::AddRule(rule("any", &accept)),
+            Change::AddRule(rule("wall", &all)),
+        ];
+        commit(&socket, &changes).expect("the kernel takes it");
+        let look = || rules(&socket, Family::Ip, "t", "c").expect("dump");
+        let before = look();
+        let walls: Vec<bool> = before.iter().map(|rule| rule.is_wall).collect();
+        assert_eq!(walls, [false, false, true]);
+        let before = before[2].handle;
+        let insert = |comment| Change::InsertRule {
+            rule: rule(comment, &accept),
+            before,
+        };
+        commit(&socket, &[insert("one"), insert("two")]).expect("the kernel takes them");
+        let comments: Vec<_> = look().into_iter().filter_map(|rule| rule.comment).collect();
+        assert_eq!(comments, ["some", "any", "one", "two", "wall"]);
+    });
+}
+
+#[test]
 fn all_changes_are_made_or_none() {
     alone(|| {
         let socket = Socket::netfilter().expect("socket");

@@ -1,11 +1,13 @@
 //! What should be in the tables: networks and endpoints, and how many of them want each element. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use netlink::nft::{Element, Family, Key};
 
 use crate::firewall::Net;
 use crate::firewall::elements::Placed;
+use crate::firewall::plan::Kinds;
 
 /// Everything that is wanted.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub(super) enum Owner {
     Network(String),
     /// An endpoint, by the host's end of its wire.
     Endpoint(String),
+    /// The holes that an endpoint has in others' walls.
+    Holes(String),
 }
 
 /// There can be one element at a place.
@@ -63,6 +67,22 @@ impl Desired {
     /// All networks.
     pub(super) fn networks(&self) -> impl Iterator<Item = &Net> {
         self.networks.values()
+    }
+
+    /// The network whose subnets have one of these addresses.
+    pub(super) fn network_of(&self, addresses: &[IpAddr]) -> Option<&Net> {
+        self.networks().find(|network| {
+            let is_here = |one: &IpAddr| network.subnets.iter().any(|subnet| subnet.contains(*one));
+            addresses.iter().any(is_here)
+        })
+    }
+
+    /// What kinds of networks there are.
+    pub(super) fn kinds(&self) -> Kinds {
+        Kinds {
+            internal: self.networks().any(|network| network.internal),
+            quiet: self.networks().any(|network| !network.icc),
+        }
     }
 
     /// The bridges of all networks, sorted.

@@ -86,18 +86,21 @@ fn of_subnet(network: &Net, subnet: &Subnet) -> Vec<Placed> {
             ),
         ),
     ];
-    if network.masquerade {
-        elements.push(placed(
-            family,
-            routed::MASQUERADED,
-            Element::range(first(), last()),
-        ));
+    let all = || Element::range(first(), last());
+    if network.routed.contains(subnet) {
+        elements.push(placed(family, routed::ROUTED, all()));
+    } else if network.masquerade {
+        elements.push(placed(family, routed::MASQUERADED, all()));
     }
     elements
 }
 
-/// Of an endpoint: what it may call itself, and its ports.
-pub(super) fn of_endpoint(endpoint: &Endpoint, is_quiet: bool, ports: &[Port]) -> Vec<Placed> {
+/// Of an endpoint: what it may call itself on its network's bridge, and its ports.
+pub(super) fn of_endpoint(
+    endpoint: &Endpoint,
+    network: Option<&Net>,
+    ports: &[Port],
+) -> Vec<Placed> {
     let bridge = Family::Bridge;
     let wire = || Key::new().interface(&endpoint.host_name);
     let mac = endpoint.mac;
@@ -110,7 +113,7 @@ pub(super) fn of_endpoint(endpoint: &Endpoint, is_quiet: bool, ports: &[Port]) -
         ),
         placed(bridge, bridged::OWNERS_MAC, Element::one(wire().mac(mac))),
     ];
-    if is_quiet {
+    if network.is_some_and(|network| !network.icc) {
         elements.push(placed(bridge, bridged::QUIET, Element::one(wire())));
     }
     let link_local = endpoint
@@ -119,9 +122,9 @@ pub(super) fn of_endpoint(endpoint: &Endpoint, is_quiet: bool, ports: &[Port]) -
         .any(IpAddr::is_ipv6)
         .then(|| IpAddr::V6(link_local_of(mac)));
     for address in endpoint.addresses.iter().copied().chain(link_local) {
-        let owners = match address {
-            IpAddr::V4(_) => bridged::OWNERS4,
-            IpAddr::V6(_) => bridged::OWNERS6,
+        let (owners, honest) = match address {
+            IpAddr::V4(_) => (bridged::OWNERS4, bridged::HONEST4),
+            IpAddr::V6(_) => (bridged::OWNERS6, bridged::HONEST6),
         };
         elements.push(assigned(address));
         elements.push(placed(
@@ -129,6 +132,18 @@ pub(super) fn of_endpoint(endpoint: &Endpoint, is_quiet: bool, ports: &[Port]) -
             owners,
             Element::one(wire().address(address)),
         ));
+        elements.push(placed(
+            bridge,
+            honest,
+            Element::one(wire().mac(mac).address(address)),
+        ));
+    }
+    for address in &endpoint.addresses {
+        let at_home = |network: &Net| {
+            let key = Key::new().interface(&network.bridge).address(*address);
+            placed(family_of(*address), routed::HONEST, Element::one(key))
+        };
+        elements.extend(network.map(at_home));
     }
     for port in ports {
         elements.extend(of_port(port));
@@ -155,6 +170,13 @@ pub(super) fn of_port(port: &Port) -> Vec<Placed> {
     let target = Key::new()
         .address(port.target.ip())
         .port(port.target.port());
+    if port.host_port == 0 {
+        let itself = Key::new().address(port.target.ip());
+        let itself = itself
+            .protocol(port.proto.number())
+            .port(port.target.port());
+        return vec![placed(family, routed::OPEN, Element::one(itself))];
+    }
     let (published, ports, key) = match port.host {
         // Connections to loopback addresses are the userland proxy's.
         Some(host) if host.is_loopback() => return Vec::new(),
@@ -232,6 +254,18 @@ mod tests {
                 (Family::Ip6, routed::PUBLISHED),
                 (Family::Ip6, routed::PORTS)
             ]
+        );
+    }
+
+    #[test]
+    fn a_port_of_no_host_is_the_containers_own() {
+        let mut port = port(None, "[fd00::2]:80");
+        port.host_port = 0;
+        let placed = of_port(&port);
+        assert_eq!(placed.len(), 1);
+        assert_eq!(
+            (placed[0].family, placed[0].set),
+            (Family::Ip6, routed::OPEN)
         );
     }
 

@@ -19,6 +19,9 @@ pub enum Error {
     /// Ports that obey the host need a pair to come back through.
     #[error("published ports cannot obey the host's policy without the admission pair")]
     NoAdmission,
+    /// Whoever has the tables has taken them away, and adds nothing any more.
+    #[error("the firewall's tables have been taken away")]
+    Over,
     /// The admission pair is gone.
     #[error("find interface {name}")]
     NoInterface {
@@ -89,7 +92,7 @@ impl Error {
     pub fn kind(&self) -> fault::Kind {
         match self {
             Self::PortTaken { .. } => fault::Kind::Conflict,
-            Self::NoAdmission | Self::NoInterface { .. } => fault::Kind::Unavailable,
+            Self::NoAdmission | Self::NoInterface { .. } | Self::Over => fault::Kind::Unavailable,
             Self::Open { source }
             | Self::Change { source, .. }
             | Self::Rebuild { source, .. }

@@ -1,9 +1,10 @@
-//! Room in other programs' chains: rules of ours at the end of those whose policy is to drop.
+//! Room in other programs' chains: rules of ours at the end of those that drop what none of their rules decides on.
 //!
-//! Docker sets the policy of `ip filter FORWARD` to drop, as many hosts do. No accept elsewhere changes that. At the end
-//! of such a chain each of our bridges gets one rule per direction: what the chain's own rules drop stays dropped, and
-//! what they leave to the policy is left to our own forward chain. The rules are written as iptables-nft writes its own
-//! (`-i BRIDGE -j ACCEPT`), which otherwise calls the whole table incompatible.
+//! Docker sets the policy of `ip filter FORWARD` to drop, as many hosts do; others have a last rule that rejects whatever
+//! comes to it. No accept elsewhere changes that. At the end of such a chain, before such a rule, each of our bridges gets
+//! one rule per direction: what the chain's own rules drop stays dropped, and what they leave to the end is left to our own
+//! forward chain. The rules are written as iptables-nft writes its own (`-i BRIDGE -j ACCEPT`), which otherwise calls the
+//! whole table incompatible. A table that its maker keeps for itself (`flags owner`, as firewalld may) takes none: it is told.
 
 use std::collections::BTreeSet;
 
@@ -31,18 +32,29 @@ pub(super) struct Way<'a> {
     pub(super) out: Option<&'a str>,
 }
 
-/// Makes others' chains as they should be; does nothing where they are.
-pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<(), netlink::Error> {
+/// Makes others' chains as they should be; does nothing where they are. Tells the chains that take no rules of ours.
+pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>, netlink::Error> {
     let mut attempt = 1;
     loop {
-        let changes = plan(&look(socket, way.table)?, way);
-        match commit(socket, &changes) {
+        match try_to(socket, way) {
             Err(error) if attempt < ATTEMPTS && error.kind() == fault::Kind::NotFound => {
                 attempt += 1;
             }
             done => return done,
         }
     }
+}
+
+fn try_to(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>, netlink::Error> {
+    let mut closed = Vec::new();
+    for foreign in look(socket, way.table)? {
+        match commit(socket, &plan_chain(&foreign, way)) {
+            // EPERM: the table is its owner's alone.
+            Err(error) if error.kind() == fault::Kind::Denied => closed.push(foreign.chain),
+            done => done?,
+        }
+    }
+    Ok(closed)
 }
 
 /// A chain of someone else and its rules.
@@ -71,20 +83,15 @@ fn is_on_our_way(chain: &FoundChain) -> bool {
         })
 }
 
-/// What must be changed in these chains.
-fn plan(found: &[Foreign], way: &Way<'_>) -> Vec<Change> {
-    found
-        .iter()
-        .flat_map(|foreign| plan_chain(foreign, way))
-        .collect()
-}
-
+/// What must be changed in a chain.
 fn plan_chain(foreign: &Foreign, way: &Way<'_>) -> Vec<Change> {
-    let wanted = wanted(&foreign.chain, way);
-    if is_right(&foreign.rules, &wanted, way.table) {
+    let chain = &foreign.chain;
+    let wall = foreign.rules.iter().position(|rule| rule.is_wall);
+    let (asked, never_asked) = foreign.rules.split_at(wall.unwrap_or(foreign.rules.len()));
+    let wanted = wanted(chain, wall.is_some(), way);
+    if is_right(asked, &wanted, way.table) && !never_asked.iter().any(|r| is_ours(r, way.table)) {
         return Vec::new();
     }
-    let chain = &foreign.chain;
     let ours = foreign.rules.iter().filter(|rule| is_ours(rule, way.table));
     let deletions = ours.map(|rule| Change::DeleteRule {
         family: chain.family,
@@ -93,24 +100,35 @@ fn plan_chain(foreign: &Foreign, way: &Way<'_>) -> Vec<Change> {
         handle: rule.handle,
     });
     let additions = wanted.into_iter().map(|(comment, expressions)| {
-        Change::AddRule(Rule {
+        let rule = Rule {
             family: chain.family,
             table: chain.table.clone(),
             chain: chain.name.clone(),
             expressions,
             comment: Some(comment),
-        })
+        };
+        match never_asked.first() {
+            Some(wall) => Change::InsertRule {
+                rule,
+                before: wall.handle,
+            },
+            None => Change::AddRule(rule),
+        }
     });
     deletions.chain(additions).collect()
 }
 
 /// The rules that shall be at the end of a chain, by their comments.
-fn wanted(chain: &FoundChain, way: &Way<'_>) -> Vec<(String, Phrase)> {
+fn wanted(chain: &FoundChain, has_wall: bool, way: &Way<'_>) -> Vec<(String, Phrase)> {
     let Some(base) = chain.base else {
         return Vec::new();
     };
+    let end = match has_wall {
+        true => Policy::Drop,
+        false => base.policy,
+    };
     let accepted = |comment: String, words: Phrase| (comment, rule([words, counted(), accept()]));
-    match (base.policy, base.hook) {
+    match (end, base.hook) {
         (Policy::Drop, Hook::Forward) => way
             .bridges
             .iter()
@@ -161,6 +179,7 @@ mod tests {
 
     use super::*;
 
+    /// A chain of rules with these comments; that called `wall` lets nothing through.
     fn foreign(hook: Hook, policy: Policy, comments: &[&str]) -> Foreign {
         Foreign {
             chain: FoundChain {
@@ -180,6 +199,7 @@ mod tests {
                 .map(|(comment, handle)| FoundRule {
                     handle,
                     comment: (!comment.is_empty()).then(|| (*comment).to_owned()),
+                    is_wall: *comment == "wall",
                 })
                 .collect(),
         }
@@ -197,7 +217,7 @@ mod tests {
             bridges: &bridges,
             out: Some("estiva-o"),
         };
-        let plan = plan(std::slice::from_ref(foreign), &way);
+        let plan = plan_chain(foreign, &way);
         let deleted = plan
             .iter()
             .filter(|change| matches!(change, Change::DeleteRule { .. }))
@@ -226,6 +246,32 @@ mod tests {
         check(Policy::Drop, &[IN, "", OUT], (2, 2));
         check(Policy::Drop, &[IN, OUT, "estiva: from br-old"], (3, 2));
         check(Policy::Drop, &[IN], (1, 2));
+    }
+
+    #[test]
+    fn a_last_rule_that_lets_nothing_through_is_as_good_as_a_policy() {
+        let check = |comments: &[&str], expect| {
+            let foreign = foreign(Hook::Forward, Policy::Accept, comments);
+            assert_eq!(changes(&foreign), expect, "{comments:?}");
+        };
+        check(&["", "wall"], (0, 2));
+        check(&["", IN, OUT, "wall"], (0, 0));
+        check(&[IN, OUT, "", "wall"], (2, 2));
+        // Nobody comes to what stands behind it.
+        check(&["", "wall", IN, OUT], (2, 2));
+        check(&["", IN, OUT, "wall", "", IN], (3, 2));
+        let bridges = bridges();
+        let way = Way {
+            table: "estiva",
+            bridges: &bridges,
+            out: None,
+        };
+        let plan = plan_chain(&foreign(Hook::Forward, Policy::Drop, &["", "wall"]), &way);
+        assert!(
+            plan.iter()
+                .all(|change| matches!(change, Change::InsertRule { before: 2, .. })),
+            "{plan:?}"
+        );
     }
 
     #[test]

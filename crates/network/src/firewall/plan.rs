@@ -8,10 +8,10 @@ use netlink::nft::{
 };
 
 use crate::firewall::words::Phrase;
-use crate::firewall::{Admission, Policy};
+use crate::firewall::{Admission, Guarded, Policy};
 
-/// `NF_IP_PRI_RAW`: before connection tracking.
-const RAW: i32 = -300;
+/// `NF_IP_PRI_MANGLE`: behind connection tracking, before destinations are translated.
+const BEFORE_NAT: i32 = -150;
 /// `NF_IP_PRI_NAT_DST`.
 const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_FILTER`.
@@ -39,6 +39,26 @@ pub(super) struct Ground<'a> {
     pub(super) admission: Option<(&'a Admission, u32)>,
     /// Of which families bridged frames are shown to the tables of routed packets.
     pub(super) shown: Shown,
+    /// Of which families others' packets are not passed on.
+    pub(super) guarded: Guarded,
+    /// What kinds of networks there are.
+    pub(super) kinds: Kinds,
+}
+
+/// Kinds of networks that have rules of their own, which cost every packet something and are left out until needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Kinds {
+    /// With no way in or out.
+    pub(super) internal: bool,
+    /// Whose containers may not talk to each other.
+    pub(super) quiet: bool,
+}
+
+impl Kinds {
+    /// Whether tables that were made for these do for those.
+    pub(super) fn include(self, those: Self) -> bool {
+        (self.internal || !those.internal) && (self.quiet || !those.quiet)
+    }
 }
 
 /// Whether br_netfilter has bridged frames pass the tables of their family too, as hosts with Docker or Kubernetes do.
@@ -96,7 +116,7 @@ pub(super) fn rule_counts(ground: &Ground<'_>, family: Family) -> Vec<(String, u
 
 fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     match family {
-        Family::Bridge => bridged::chains(ground.shown),
+        Family::Bridge => bridged::chains(ground),
         _ => routed::chains(ground, family),
     }
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 
-use netlink::nft::{Base, Chain, ChainKind, Change, Family, Hook, Policy, Rule, commit};
+use netlink::nft::{Base, Chain, ChainKind, Change, Family, Hook, Policy, Rule, commit, tables};
 use netlink::socket::Socket;
 
 use crate::firewall::error::Error;
@@ -27,7 +27,18 @@ pub fn redirect(namespace: BorrowedFd<'_>, udp: u16, tcp: u16) -> Result<(), Err
     let socket = within(namespace, Socket::netfilter)
         .map_err(|source| Error::Enter { source })?
         .map_err(|source| Error::Resolver { source })?;
-    commit(&socket, &plan(udp, tcp)).map_err(|source| Error::Resolver { source })
+    // Deleting costs: a socket that closes behind a deletion waits until every CPU has let go of what was deleted.
+    let is_there = tables(&socket)
+        .map_err(|source| Error::Resolver { source })?
+        .contains(&(Family::Ip, TABLE.to_owned()));
+    let mut changes = Vec::new();
+    if is_there {
+        // Made first, should the container have deleted it meanwhile: deleting what is not there would fail.
+        changes.push(Change::AddTable(Family::Ip, TABLE.to_owned()));
+        changes.push(Change::DeleteTable(Family::Ip, TABLE.to_owned()));
+    }
+    changes.extend(plan(udp, tcp));
+    commit(&socket, &changes).map_err(|source| Error::Resolver { source })
 }
 
 fn plan(udp: u16, tcp: u16) -> Vec<Change> {
@@ -47,8 +58,6 @@ fn plan(udp: u16, tcp: u16) -> Vec<Change> {
         })
     };
     vec![
-        Change::AddTable(Family::Ip, table()),
-        Change::DeleteTable(Family::Ip, table()),
         Change::AddTable(Family::Ip, table()),
         Change::AddChain(Chain {
             family: Family::Ip,

@@ -1,5 +1,6 @@
 //! The tables in the kernel beside what they should be.
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,10 @@ use crate::firewall::elements::{Placed, of_endpoint, of_network};
 use crate::firewall::error::Error;
 use crate::firewall::flows::{self, Flows};
 use crate::firewall::foreign::{Way, make_way};
-use crate::firewall::plan::{self, Ground, Shown};
-use crate::firewall::{Admission, Endpoint, Instance, Net, Policy, Port};
+use crate::firewall::holes::{Hole, of_hole};
+use crate::firewall::obstacles;
+use crate::firewall::plan::{self, Ground, Kinds, Shown};
+use crate::firewall::{Admission, Endpoint, Guarded, Instance, Net, Policy, Port};
 
 /// There when the host has IPv6.
 const IPV6: &str = "/proc/self/net/if_inet6";
@@ -39,8 +42,16 @@ pub(super) struct Tables {
 struct State {
     desired: Desired,
     flows: Flows,
-    /// Whether the tables are in the kernel, as far as we know.
-    is_built: bool,
+    /// The holes of each endpoint that has some.
+    holes: HashMap<String, Vec<Hole>>,
+    /// For what kinds of networks the tables in the kernel were made; none are there, as far as we know, where it is
+    /// `None`.
+    built: Option<Kinds>,
+    /// All was taken away, and nothing comes again.
+    is_over: bool,
+    guarded: Guarded,
+    /// What stands in the way and was told; each once.
+    told: BTreeSet<String>,
 }
 
 impl Tables {
@@ -72,6 +83,11 @@ impl Tables {
         })
     }
 
+    /// From the next build on the host is no road between links that are not ours.
+    pub(super) fn guard(&self, guarded: Guarded) {
+        self.lock().guarded = guarded;
+    }
+
     /// Whether a table is one of ours.
     pub(super) fn is_own(&self, family: Family, table: &str) -> bool {
         table == self.table && self.families.contains(&family)
@@ -93,7 +109,7 @@ impl Tables {
             want_network(&mut desired, network);
         }
         for (endpoint, ports) in endpoints {
-            let elements = of_endpoint(endpoint, is_quiet(&desired, endpoint), ports);
+            let elements = elements_of(&desired, endpoint, ports);
             desired
                 .want(&Owner::Endpoint(endpoint.host_name.clone()), elements)
                 .map_err(|Taken| taken(&desired, ports))?;
@@ -106,10 +122,11 @@ impl Tables {
         done?;
         // Flows of the endpoints found go on.
         state.flows = Flows::default();
+        state.holes.clear();
         for (endpoint, ports) in endpoints {
             state.flows.lead(&endpoint.host_name, ports);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn add_network(&self, network: &Net) -> Result<(), Error> {
@@ -126,7 +143,7 @@ impl Tables {
             state.desired.put_network(&network.id, before_network);
             return Err(error);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn remove_network(&self, id: &str) -> Result<(), Error> {
@@ -141,13 +158,13 @@ impl Tables {
             state.desired.put_network(id, Some(network));
             return Err(error);
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     pub(super) fn add_endpoint(&self, endpoint: &Endpoint, ports: &[Port]) -> Result<(), Error> {
         let mut state = self.lock();
         let owner = Owner::Endpoint(endpoint.host_name.clone());
-        let elements = of_endpoint(endpoint, is_quiet(&state.desired, endpoint), ports);
+        let elements = elements_of(&state.desired, endpoint, ports);
         let wanted = state.desired.want(&owner, elements);
         let (difference, before) = wanted.map_err(|Taken| taken(&state.desired, ports))?;
         if let Err(error) = self.apply(&mut state, &difference) {
@@ -169,40 +186,82 @@ impl Tables {
         }
         let led = state.flows.lead(host_name, &[]);
         flows::forget(&self.socket, &led);
+        match state.holes.contains_key(host_name) {
+            true => self.set_holes(&mut state, host_name, Vec::new()),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn open_holes(&self, host_name: &str, holes: Vec<Hole>) -> Result<(), Error> {
+        let mut state = self.lock();
+        self.set_holes(&mut state, host_name, holes)
+    }
+
+    pub(super) fn close_holes(&self, addresses: &[IpAddr]) -> Result<(), Error> {
+        let mut state = self.lock();
+        let touched: Vec<(String, Vec<Hole>)> = state
+            .holes
+            .iter()
+            .filter(|(_, holes)| holes.iter().any(|hole| hole.touches(addresses)))
+            .map(|(name, holes)| (name.clone(), holes.clone()))
+            .collect();
+        for (name, mut holes) in touched {
+            holes.retain(|hole| !hole.touches(addresses));
+            self.set_holes(&mut state, &name, holes)?;
+        }
+        Ok(())
+    }
+
+    fn set_holes(&self, state: &mut State, name: &str, holes: Vec<Hole>) -> Result<(), Error> {
+        let owner = Owner::Holes(name.to_owned());
+        let elements = holes.iter().flat_map(of_hole).collect();
+        let (difference, before) = state
+            .desired
+            .want(&owner, elements)
+            .expect("holes lead nowhere, so none can be taken");
+        if let Err(error) = self.apply(state, &difference) {
+            put_back(&mut state.desired, owner, before);
+            return Err(error);
+        }
+        match holes.is_empty() {
+            true => drop(state.holes.remove(name)),
+            false => drop(state.holes.insert(name.to_owned(), holes)),
+        }
         Ok(())
     }
 
     pub(super) fn rebuild(&self) -> Result<(), Error> {
         let mut state = self.lock();
-        if state.desired.is_empty() && !state.is_built {
+        if state.desired.is_empty() && state.built.is_none() {
             return Ok(());
         }
         self.build(&mut state)?;
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Looks after others' chains only.
     pub(super) fn look_after_others(&self) -> Result<(), Error> {
-        let state = self.lock();
-        if !state.is_built {
+        let mut state = self.lock();
+        if state.built.is_none() {
             return Ok(());
         }
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Whether every table of ours is there with all chains and as many rules as planned.
     pub(super) fn is_whole(&self) -> Result<bool, Error> {
         let state = self.lock();
-        if !state.is_built {
+        let Some(kinds) = state.built else {
             return Ok(true);
-        }
+        };
         let failed = |source| Error::Rebuild {
             table: self.table.clone(),
             source,
         };
         let admission = self.find_admission()?;
         for family in &self.families {
-            for (chain, count) in plan::rule_counts(&self.ground(admission), *family) {
+            for (chain, count) in plan::rule_counts(&self.ground(&state, admission, kinds), *family)
+            {
                 let found = netlink::nft::rules(&self.socket, *family, &self.table, &chain);
                 if found.map_err(failed)?.len() != count {
                     return Ok(false);
@@ -216,7 +275,9 @@ impl Tables {
         let mut state = self.lock();
         state.desired = Desired::default();
         state.flows = Flows::default();
-        state.is_built = false;
+        state.holes.clear();
+        state.built = None;
+        state.is_over = true;
         let changes: Vec<Change> = self
             .families
             .iter()
@@ -228,17 +289,16 @@ impl Tables {
             })
             .collect();
         commit(&self.socket, &changes).map_err(|source| self.change_failed(source))?;
-        self.make_way(&state)
+        self.make_way(&mut state)
     }
 
     /// Makes the difference in the kernel, or everything where the tables are not what we think.
     fn apply(&self, state: &mut State, difference: &Difference) -> Result<(), Error> {
-        if !state.is_built {
+        match state.built {
             // Nothing wanted and nothing there: leave it so.
-            return match state.desired.is_empty() {
-                true => Ok(()),
-                false => self.build(state),
-            };
+            None if state.desired.is_empty() => return Ok(()),
+            Some(kinds) if kinds.include(state.desired.kinds()) => {}
+            _ => return self.build(state),
         }
         let mut changes = self.elements(&difference.gone, Change::delete_elements);
         changes.extend(self.elements(&difference.new, Change::add_elements));
@@ -251,8 +311,12 @@ impl Tables {
 
     /// All tables from nothing, in one transaction.
     fn build(&self, state: &mut State) -> Result<(), Error> {
+        if state.is_over {
+            return Err(Error::Over);
+        }
         let admission = self.find_admission()?;
-        let ground = self.ground(admission);
+        let kinds = state.desired.kinds();
+        let ground = self.ground(state, admission, kinds);
         let mut changes: Vec<Change> = self
             .families
             .iter()
@@ -263,20 +327,23 @@ impl Tables {
             table: self.table.clone(),
             source,
         })?;
-        state.is_built = true;
+        state.built = Some(kinds);
         Ok(())
     }
 
-    fn make_way(&self, state: &State) -> Result<(), Error> {
+    fn make_way(&self, state: &mut State) -> Result<(), Error> {
+        let bridges = state.desired.bridges();
         let way = Way {
             table: &self.table,
-            bridges: &state.desired.bridges(),
+            bridges: &bridges,
             out: self.admission.as_ref().map(|pair| pair.out.as_str()),
         };
-        make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })
+        let closed = make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })?;
+        obstacles::tell(&closed, &bridges, &mut state.told);
+        Ok(())
     }
 
-    fn ground(&self, device: Option<u32>) -> Ground<'_> {
+    fn ground(&self, state: &State, device: Option<u32>, kinds: Kinds) -> Ground<'_> {
         Ground {
             table: &self.table,
             policy: self.policy,
@@ -285,6 +352,8 @@ impl Tables {
                 v4: is_on(SHOWS_IPV4),
                 v6: is_on(SHOWS_IPV6),
             },
+            guarded: state.guarded,
+            kinds,
         }
     }
 
@@ -359,12 +428,8 @@ fn put_back(desired: &mut Desired, owner: Owner, elements: Vec<Placed>) {
         .expect("it was so a moment ago");
 }
 
-/// Whether it is on a bridge whose containers shall not talk.
-fn is_quiet(desired: &Desired, endpoint: &Endpoint) -> bool {
-    desired.networks().any(|network| {
-        let is_here = |address: &IpAddr| network.subnets.iter().any(|one| one.contains(*address));
-        !network.icc && endpoint.addresses.iter().any(is_here)
-    })
+fn elements_of(desired: &Desired, endpoint: &Endpoint, ports: &[Port]) -> Vec<Placed> {
+    of_endpoint(endpoint, desired.network_of(&endpoint.addresses), ports)
 }
 
 /// Names the first of the ports that leads elsewhere already.

@@ -12,6 +12,8 @@ pub(super) type Phrase = Vec<Expression>;
 const FIRST: Slot = Slot(0);
 /// Interfaces' names fill four slots.
 const BEHIND_INTERFACE: Slot = Slot(4);
+/// A hardware address fills two.
+const BEHIND_SENDER: Slot = Slot(6);
 
 /// Puts words into one rule.
 pub(super) fn rule(words: impl IntoIterator<Item = Phrase>) -> Phrase {
@@ -28,6 +30,16 @@ pub(super) fn from(interface: &str) -> Phrase {
 /// Goes out by this interface.
 pub(super) fn to(interface: &str) -> Phrase {
     is_interface(Meta::OutInterface, interface)
+}
+
+/// Came in by an interface of this kind.
+pub(super) fn from_kind(kind: &str) -> Phrase {
+    is_interface(Meta::InKind, kind)
+}
+
+/// Goes out by an interface of this kind.
+pub(super) fn to_kind(kind: &str) -> Phrase {
+    is_interface(Meta::OutKind, kind)
 }
 
 fn is_interface(which: Meta, name: &str) -> Phrase {
@@ -147,6 +159,25 @@ pub(super) fn is_not_owned(what: Payload, owners: &str) -> Phrase {
         Expression::Meta(Meta::InInterface, FIRST),
         Expression::Payload(what, BEHIND_INTERFACE),
         Expression::NotIn(owners.into(), FIRST),
+    ]
+}
+
+/// The interface it came in by, its sender's hardware address and its source address stand together in the set.
+pub(super) fn sent_by_one_of(sender: Payload, source: Payload, set: &str) -> Phrase {
+    vec![
+        Expression::Meta(Meta::InInterface, FIRST),
+        Expression::Payload(sender, BEHIND_INTERFACE),
+        Expression::Payload(source, BEHIND_SENDER),
+        Expression::In(set.into(), FIRST),
+    ]
+}
+
+/// The interface it came in by and its source are a pair in the set.
+pub(super) fn from_source_in(family: Family, set: &str) -> Phrase {
+    vec![
+        Expression::Meta(Meta::InInterface, FIRST),
+        Expression::Payload(source_of(family), BEHIND_INTERFACE),
+        Expression::In(set.into(), FIRST),
     ]
 }
 
@@ -351,6 +382,14 @@ pub(super) fn transport(protocol: u8) -> Phrase {
     vec![
         Expression::Meta(Meta::Transport, FIRST),
         Expression::Equal(FIRST, vec![protocol]),
+    ]
+}
+
+/// Of another transport protocol.
+pub(super) fn not_transport(protocol: u8) -> Phrase {
+    vec![
+        Expression::Meta(Meta::Transport, FIRST),
+        Expression::Unequal(FIRST, vec![protocol]),
     ]
 }
 

@@ -88,6 +88,30 @@ pub fn remove_bridge(name: &str) -> Result<bool, Error> {
     }
 }
 
+/// Takes all addresses of a bridge, and with them the host's routes to its ranges; `false` when there is none of this
+/// name, or when only one of ours is meant and it is somebody else's.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Step`].
+pub fn strip_bridge(name: &str, only_ours: bool) -> Result<bool, Error> {
+    let socket = open()?;
+    let Some(link) = find_with(&socket, name)? else {
+        return Ok(false);
+    };
+    if link.kind != "bridge" || (only_ours && link.alias != MARK) {
+        return Ok(false);
+    }
+    let mut plan = Plan::default();
+    for (ip, prefix) in addresses_with(&socket, link.index)? {
+        plan.add(
+            Step::NoAddress(name.to_owned(), ip, prefix),
+            address::remove(link.index, ip, prefix),
+        );
+    }
+    plan.carry_out(&socket)?;
+    Ok(true)
+}
+
 fn make(socket: &Socket, spec: &BridgeSpec) -> Result<Bridge, Error> {
     let mut plan = Plan::default();
     plan.add(

@@ -10,6 +10,7 @@ use netlink::route::{address, link, table};
 use super::{Error, open};
 use crate::subnet::Subnet;
 
+const IPV4_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 const IPV6_CONF: &str = "/proc/sys/net/ipv6/conf";
 
 /// All ranges in which the host has addresses or to which it has routes, in any table, sorted, each once.
@@ -100,6 +101,62 @@ pub(super) fn has_ipv6_in_kernel() -> bool {
     Path::new(IPV6_CONF).exists()
 }
 
+/// Of which families something holds: that the host passes packets on, for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Families {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+/// Of which families the host passes packets on between its links now.
+#[must_use]
+pub fn forwarding() -> Families {
+    let is_on = |path: &str| read(path).is_some_and(|value| value != "0");
+    Families {
+        v4: is_on(IPV4_FORWARD),
+        v6: is_on(&format!("{IPV6_CONF}/all/forwarding")),
+    }
+}
+
+/// Has the host pass on no more packets of these families.
+///
+/// # Errors
+/// [`Error::Switch`].
+pub fn disable_forwarding(families: Families) -> Result<(), Error> {
+    if families.v4 {
+        set(IPV4_FORWARD.to_owned(), "0")?;
+    }
+    match families.v6 {
+        true => set(format!("{IPV6_CONF}/all/forwarding"), "0"),
+        false => Ok(()),
+    }
+}
+
+/// Whether the host has a bridge, whoever made it.
+#[must_use]
+pub fn has_bridges() -> bool {
+    let links = std::fs::read_dir("/sys/class/net");
+    links.is_ok_and(|links| {
+        links
+            .flatten()
+            .any(|link| link.path().join("bridge").exists())
+    })
+}
+
+/// Takes IPv6 from a link of the host, with the address that every link has by itself; does nothing without the kernel's
+/// IPv6.
+///
+/// # Errors
+/// [`Error::Switch`].
+pub fn take_ipv6_from(link: &str) -> Result<(), Error> {
+    match has_ipv6_in_kernel() {
+        true => set_ipv6_switch(link, "disable_ipv6", "1"),
+        false => Ok(()),
+    }
+}
+
 /// Lets the host pass packets on between its links, which containers live by.
 ///
 /// A host that learns its own IPv6 default route from its router would lose it by this; so those of its links that accept
@@ -108,7 +165,7 @@ pub(super) fn has_ipv6_in_kernel() -> bool {
 /// # Errors
 /// [`Error::Switch`].
 pub fn enable_forwarding(ipv6: bool) -> Result<(), Error> {
-    set("/proc/sys/net/ipv4/ip_forward".to_owned(), "1")?;
+    set(IPV4_FORWARD.to_owned(), "1")?;
     let all = format!("{IPV6_CONF}/all/forwarding");
     if !ipv6 || read(&all).as_deref() == Some("1") {
         return Ok(());

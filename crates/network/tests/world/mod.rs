@@ -251,6 +251,7 @@ impl World {
             ],
             internal: false,
             masquerade: true,
+            routed: Vec::new(),
             icc: true,
             gateways: vec![gateway4, gateway6],
         };

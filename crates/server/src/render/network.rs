@@ -87,7 +87,9 @@ pub(crate) fn settings(view: &View) -> NetworkSettings {
         networks: endpoints(view),
         ..NetworkSettings::default()
     };
-    if let Some(live) = &view.network {
+    // Who shares another's network has none of its own to tell of.
+    let is_own = !view.record.host.network_mode.starts_with("container:");
+    if let Some(live) = view.network.as_ref().filter(|_| is_own) {
         settings.sandbox_id.clone_from(&live.sandbox_id);
         settings.ports = bindings(view, live);
         if let Some(pid) = view.record.state.pid() {
@@ -196,6 +198,7 @@ mod tests {
             mac: Mac([2, 0x42, 10, 0x4d, 0, 9]),
             ipv4: Some(([10, 77, 0, 9].into(), 24)),
             ipv6: None,
+            link_local: Vec::new(),
             gateway4: Some([10, 77, 0, 1].into()),
             gateway6: None,
             priority: 0,

@@ -49,6 +49,8 @@ pub(crate) async fn route(mut call: Call) -> Result {
         (&Method::GET, [id, "archive"]) => archive::get(call, id).await,
         (&Method::PUT, [id, "archive"]) => archive::put(call, id).await,
         (&Method::DELETE, [id]) => remove(call, id).await,
+        // A link is called as a path: its container and its alias.
+        (&Method::DELETE, [id, alias]) if call.query.flag("link") => unlink(call, id, alias).await,
         (&Method::GET | &Method::POST, [_, "checkpoints", ..]) => {
             Err(Problem::unimplemented("checkpoint and restore"))
         }
@@ -146,6 +148,11 @@ async fn remove(call: Call, id: &str) -> Result {
         link: call.query.flag("link"),
     };
     call.engine.remove(id, options).await?;
+    Ok(Reply::no_content())
+}
+
+async fn unlink(call: Call, id: &str, alias: &str) -> Result {
+    call.engine.unlink(id, alias).await?;
     Ok(Reply::no_content())
 }
 

@@ -297,7 +297,14 @@ impl Container {
 
     pub(crate) fn log_entries(&self) -> Vec<Entry> {
         let mut reader = Reader::open(&self.launch.log, Query::default()).expect("a log");
-        std::iter::from_fn(|| reader.next_entry().expect("read")).collect()
+        let next = || loop {
+            match reader.next_entry() {
+                // Rotation went on while we read.
+                Err(logs::Error::Overtaken { .. }) => {}
+                entry => return entry.expect("read"),
+            }
+        };
+        std::iter::from_fn(next).collect()
     }
 
     pub(crate) fn log_text(&self) -> String {

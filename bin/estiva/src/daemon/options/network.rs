@@ -1,5 +1,6 @@
 //! The daemon's options for networks.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -31,6 +32,21 @@ pub(super) const FLAGS: &[Flag] = &[
         Kind::Named("pool-options"),
         "Where subnets of networks come from (base=10.20.0.0/16,size=24)",
     ),
+    flag(
+        "default-gateway",
+        Kind::Named("ip"),
+        "Way out of the default bridge, where that is not the host",
+    ),
+    flag(
+        "default-gateway-v6",
+        Kind::Named("ip"),
+        "IPv6 way out of the default bridge, where that is not the host",
+    ),
+    flag(
+        "default-network-opt",
+        Kind::Named("mapmap"),
+        "Options of networks by their driver (bridge=com.docker.network.driver.mtu=1400)",
+    ),
     flag("dns", Kind::List, "Name servers of containers that name none"),
     flag(
         "dns-opt",
@@ -41,6 +57,16 @@ pub(super) const FLAGS: &[Flag] = &[
         "dns-search",
         Kind::List,
         "Search domains of containers that name none",
+    ),
+    flag(
+        "fixed-cidr",
+        Kind::String,
+        "Part of the default bridge's subnet that containers get addresses from",
+    ),
+    flag(
+        "fixed-cidr-v6",
+        Kind::String,
+        "Part of the default bridge's IPv6 subnet that containers get addresses from",
     ),
     flag(
         "host-gateway-ip",
@@ -59,6 +85,17 @@ pub(super) const FLAGS: &[Flag] = &[
         "Host address of published ports that name none",
     )
     .default("0.0.0.0"),
+    flag(
+        "ip-forward",
+        Kind::Bool,
+        "Switch forwarding on when containers need it",
+    )
+    .default("true"),
+    flag(
+        "ip-forward-no-drop",
+        Kind::Bool,
+        "Where it was this that switched forwarding on, pass on what is no container's, too",
+    ),
     flag(
         "ip-masq",
         Kind::Bool,
@@ -84,7 +121,6 @@ pub(super) const FLAGS: &[Flag] = &[
     // What dockerd needs and this daemon does by itself.
     flag("iptables", Kind::Bool, "Accepted: rules are our own").hidden(),
     flag("ip6tables", Kind::Bool, "Accepted: rules are our own").hidden(),
-    flag("ip-forward", Kind::Bool, "Accepted: switched on when needed").hidden(),
     flag("userland-proxy", Kind::Bool, "Accepted: a container's shim serves loopback").hidden(),
 ];
 
@@ -93,15 +129,21 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("bip6", "bip6"),
     ("bridge", "bridge"),
     ("default-address-pools", "default-address-pool"),
+    ("default-gateway", "default-gateway"),
+    ("default-gateway-v6", "default-gateway-v6"),
+    ("default-network-opts", "default-network-opt"),
     ("dns", "dns"),
     ("dns-opts", "dns-opt"),
     ("dns-search", "dns-search"),
+    ("fixed-cidr", "fixed-cidr"),
+    ("fixed-cidr-v6", "fixed-cidr-v6"),
     ("host-gateway-ip", "host-gateway-ip"),
     ("host-gateway-ips", "host-gateway-ip"),
     ("icc", "icc"),
     ("ip", "ip"),
     ("ip-masq", "ip-masq"),
     ("ip-forward", "ip-forward"),
+    ("ip-forward-no-drop", "ip-forward-no-drop"),
     ("ip6tables", "ip6tables"),
     ("iptables", "iptables"),
     ("ipv6", "ipv6"),
@@ -133,6 +175,8 @@ pub(super) fn read(source: &Source) -> Result<NetworkOptions> {
     if !bip.is_empty() && bridge != DefaultBridge::Own {
         bail!("--bip and --bridge exclude each other: a bridge that is there has its addresses");
     }
+    let fixed_cidr = fixed(source, &bip)?;
+    let default_gateway = routers(source, &bip, &fixed_cidr, &bridge)?;
     let published_ports_open = match source.text("published-ports").as_deref() {
         None | Some("" | "host-policy") => false,
         Some("open") => true,
@@ -156,6 +200,11 @@ pub(super) fn read(source: &Source) -> Result<NetworkOptions> {
         icc: truth(source, "icc").unwrap_or(true),
         masquerade: truth(source, "ip-masq").unwrap_or(true),
         host_ip,
+        fixed_cidr,
+        default_gateway,
+        driver_options: driver_options(source)?,
+        ip_forward: truth(source, "ip-forward").unwrap_or(true),
+        forward_open: truth(source, "ip-forward-no-drop").unwrap_or(false),
         host_gateway: gateways(source)?,
     })
 }
@@ -188,6 +237,83 @@ fn gateways(source: &Source) -> Result<Vec<IpAddr>> {
         list.push(one.to_owned());
     }
     addresses("host-gateway-ip", list)
+}
+
+/// `--fixed-cidr` and `--fixed-cidr-v6`.
+fn fixed(source: &Source, bip: &[Subnet]) -> Result<Vec<Subnet>> {
+    let mut all = Vec::new();
+    for (flag, v4) in [("fixed-cidr", true), ("fixed-cidr-v6", false)] {
+        let Some(text) = source.text(flag).filter(|t| !t.is_empty()) else {
+            continue;
+        };
+        let subnet: Subnet = text.parse().with_context(|| format!("--{flag}"))?;
+        if subnet.is_ipv4() != v4 {
+            bail!("--{flag} {text}: it is of the other family");
+        }
+        if let Some(bridge) = bip.iter().find(|b| b.is_ipv4() == v4)
+            && (subnet.prefix < bridge.prefix || !bridge.contains(subnet.address))
+        {
+            bail!("--{flag} {text} does not lie in the default bridge's subnet {bridge}");
+        }
+        all.push(subnet.masked());
+    }
+    Ok(all)
+}
+
+/// `--default-gateway` and `--default-gateway-v6`: in a subnet that is known, or becomes known with the bridge.
+fn routers(
+    source: &Source,
+    bip: &[Subnet],
+    fixed: &[Subnet],
+    bridge: &DefaultBridge,
+) -> Result<Vec<IpAddr>> {
+    let mut all = Vec::new();
+    for (flag, v4) in [("default-gateway", true), ("default-gateway-v6", false)] {
+        let Some(ip) = optional::<IpAddr>(source, flag)? else {
+            continue;
+        };
+        let lies_in = |s: &Subnet| s.contains(ip);
+        let is_known = bip.iter().any(lies_in) || fixed.iter().any(lies_in);
+        if ip.is_ipv4() != v4 {
+            bail!("--{flag} {ip}: it is of the other family");
+        }
+        if !is_known && !matches!(bridge, DefaultBridge::Named(_)) {
+            bail!("--{flag} {ip} does not lie in the default bridge's subnet: give it with --bip");
+        }
+        all.push(ip);
+    }
+    Ok(all)
+}
+
+/// `bridge=KEY=VALUE`, or in the file `{"bridge": {"KEY": "VALUE"}}`.
+fn driver_options(source: &Source) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for text in source.given.list("default-network-opt") {
+        let words = text.split_once('=').and_then(|(driver, pair)| {
+            let (key, value) = pair.split_once('=')?;
+            Some((driver, key, value))
+        });
+        let (driver, key, value) = words.with_context(|| {
+            format!("--default-network-opt {text}: DRIVER=OPTION=VALUE is needed")
+        })?;
+        let options = all.entry(driver.to_owned()).or_default();
+        options.insert(key.to_owned(), value.to_owned());
+    }
+    let file = source.file.get("default-network-opts");
+    for (driver, options) in file
+        .and_then(serde_json::Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        for (key, value) in options.as_object().into_iter().flatten() {
+            let value = value.as_str().with_context(|| {
+                format!("default-network-opts: {driver}: {key}: a text is needed")
+            })?;
+            let options = all.entry(driver.clone()).or_default();
+            options.insert(key.clone(), value.to_owned());
+        }
+    }
+    Ok(all)
 }
 
 /// `base=10.20.0.0/16,size=24`, or in the file `[{"base": "10.20.0.0/16", "size": 24}]`.
@@ -271,6 +397,20 @@ mod tests {
         assert!(!options.icc && options.published_ports_open);
         assert_eq!((options.mtu, options.ipv6), (Some(1400), Some(false)));
         assert_eq!(parsed(&[]).expect("valid"), NetworkOptions::default());
+        let options = parsed(&[
+            "--bip=10.9.0.1/16",
+            "--fixed-cidr=10.9.7.0/24",
+            "--default-gateway=10.9.0.254",
+            "--default-network-opt=bridge=com.docker.network.driver.mtu=1400",
+            "--ip-forward=false",
+            "--ip-forward-no-drop",
+        ])
+        .expect("valid");
+        assert_eq!(options.fixed_cidr[0].to_string(), "10.9.7.0/24");
+        assert_eq!(options.default_gateway[0].to_string(), "10.9.0.254");
+        let mtu = &options.driver_options["bridge"]["com.docker.network.driver.mtu"];
+        assert_eq!(mtu, "1400");
+        assert!(!options.ip_forward && options.forward_open);
         let none = parsed(&["-b", "none"]).expect("valid");
         assert_eq!(none.bridge, DefaultBridge::None);
     }
@@ -286,6 +426,12 @@ mod tests {
             &["--dns", "here"],
             &["--default-address-pool", "base=10.20.0.0/16,size=8"],
             &["--default-address-pool", "x"],
+            &["--bip", "10.9.0.1/16", "--fixed-cidr", "10.8.0.0/24"],
+            &["--bip", "10.9.0.1/16", "--fixed-cidr", "10.0.0.0/8"],
+            &["--fixed-cidr-v6", "10.8.0.0/24"],
+            &["--bip", "10.9.0.1/16", "--default-gateway", "10.8.0.1"],
+            &["--default-gateway", "10.9.0.254"],
+            &["--default-network-opt", "bridge"],
         ] {
             assert!(parsed(words).is_err(), "{words:?}");
         }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::network::attach::Publish;
 use crate::network::connect::{self, Changes};
+use crate::network::links;
 
 /// How often a port is asked for again that the shim is about to give up.
 const ATTEMPTS: u32 = 20;
@@ -74,6 +75,26 @@ impl Actor {
                 self.publish_elsewhere().await;
             }
             connect::tell_of(&self.shared, "disconnect", &network, &self.record.id);
+        }
+        self.persist();
+        Ok(())
+    }
+
+    /// Takes a link away; the container itself stays.
+    pub(super) async fn unlink(&mut self, alias: &str) -> Result<()> {
+        let links = &mut self.record.host.links;
+        let Some(at) = links.iter().position(|link| links::split(link).1 == alias) else {
+            let name = format!("{}/{alias}", self.record.name);
+            return Err(Error::NoSuchContainer(name));
+        };
+        let link = links.remove(at);
+        if self.record.state.pid().is_some() {
+            let (shared, record) = (self.shared.clone(), self.record.clone());
+            blocking::run("link removal", move || {
+                links::cut(&shared, &record, &link);
+                Ok(())
+            })
+            .await?;
         }
         self.persist();
         Ok(())

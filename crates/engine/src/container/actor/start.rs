@@ -163,6 +163,9 @@ pub(super) fn copy(error: &Error) -> Error {
         Error::Conflict(text) => Error::Conflict(text.clone()),
         Error::Invalid(text) => Error::Invalid(text.clone()),
         Error::Refused(refusal) => Error::Refused(refusal.clone()),
+        Error::Denied(text) => Error::Denied(text.clone()),
+        Error::NoSuchContainer(target) => Error::NoSuchContainer(target.clone()),
+        other if other.kind() == fault::Kind::NotFound => Error::NotFound(fault::chain(other)),
         other => Error::Start {
             code: 125,
             message: fault::chain(other),

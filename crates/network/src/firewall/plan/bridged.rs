@@ -2,16 +2,21 @@
 
 use netlink::nft::{Family, Hook, Payload, Set, Type};
 
-use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, PlannedChain, Shown, set};
+use crate::firewall::holes::{asks_through_hole, back_through_hole, through_hole};
+use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, Ground, PlannedChain, Shown, set};
 use crate::firewall::words::{
-    Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned, network, rule,
-    transport,
+    Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned, network,
+    not_transport, rule, sent_by_one_of, transport,
 };
 
 /// The host's ends of all wires.
 pub(in crate::firewall) const WIRES: &str = "wires";
 /// Those of them whose container may not talk to others on its bridge.
 pub(in crate::firewall) const QUIET: &str = "quiet";
+/// Holes between these: from, to, protocol and port.
+pub(in crate::firewall) const LINKED: &str = "linked";
+/// Addresses between which there is a hole, in both orders.
+pub(in crate::firewall) const LINKED_PAIRS: &str = "linked_pairs";
 /// IPv4 addresses that are someone's.
 pub(in crate::firewall) const ASSIGNED4: &str = "assigned4";
 /// Wires with the IPv4 addresses of their containers.
@@ -25,27 +30,54 @@ pub(in crate::firewall) const ASSIGNED_MAC: &str = "assigned_mac";
 /// Wires with the hardware addresses of their containers.
 pub(in crate::firewall) const OWNERS_MAC: &str = "owners_mac";
 
+/// Wires with the hardware address and an IPv4 address of their containers: who is in it is who they say they are.
+pub(in crate::firewall) const HONEST4: &str = "honest4";
+/// Likewise of IPv6.
+pub(in crate::firewall) const HONEST6: &str = "honest6";
+
 /// All sets.
 pub(in crate::firewall) fn sets(table: &str) -> Vec<Set> {
     let set = |name, key: &[Type]| set(Family::Bridge, table, name, key, &[], false);
+    let (wire, mac) = (Type::Interface, Type::EthernetAddress);
     vec![
         set(WIRES, &[Type::Interface]),
         set(QUIET, &[Type::Interface]),
+        set(
+            LINKED,
+            &[
+                Type::Ipv4Address,
+                Type::Ipv4Address,
+                Type::Protocol,
+                Type::Port,
+            ],
+        ),
+        set(LINKED_PAIRS, &[Type::Ipv4Address, Type::Ipv4Address]),
         set(ASSIGNED4, &[Type::Ipv4Address]),
         set(OWNERS4, &[Type::Interface, Type::Ipv4Address]),
         set(ASSIGNED6, &[Type::Ipv6Address]),
         set(OWNERS6, &[Type::Interface, Type::Ipv6Address]),
         set(ASSIGNED_MAC, &[Type::EthernetAddress]),
         set(OWNERS_MAC, &[Type::Interface, Type::EthernetAddress]),
+        set(HONEST4, &[wire, mac, Type::Ipv4Address]),
+        set(HONEST6, &[wire, mac, Type::Ipv6Address]),
     ]
 }
 
 /// All chains.
-pub(super) fn chains(shown: Shown) -> Vec<PlannedChain> {
-    vec![
-        PlannedChain::filter("prerouting", Hook::Prerouting, BRIDGE_FIRST, prerouting()),
-        PlannedChain::filter("forward", Hook::Forward, BRIDGE_FILTER, forward(shown)),
-    ]
+pub(super) fn chains(ground: &Ground<'_>) -> Vec<PlannedChain> {
+    let mut chains = vec![PlannedChain::filter(
+        "prerouting",
+        Hook::Prerouting,
+        BRIDGE_FIRST,
+        prerouting(),
+    )];
+    // Every frame between two containers would look into a set that is empty nearly everywhere.
+    if ground.kinds.quiet {
+        let rules = forward(ground.shown);
+        let forward = PlannedChain::filter("forward", Hook::Forward, BRIDGE_FILTER, rules);
+        chains.push(forward);
+    }
+    chains
 }
 
 /// Between two containers. Frames that the routed tables get to see are left to them: they know which are part of a
@@ -61,7 +93,14 @@ fn forward(shown: Shown) -> Vec<Phrase> {
         words.push(is_not(ETHER_TYPE, &IPV6));
     }
     words.push(drop());
-    vec![rule(words)]
+    let holed =
+        |kind: &[u8], hole| rule([from_one_of(QUIET), is(ETHER_TYPE, kind), hole, accept()]);
+    vec![
+        holed(&ARP, asks_through_hole(LINKED_PAIRS)),
+        holed(&IPV4, through_hole(Family::Ip, LINKED)),
+        holed(&IPV4, back_through_hole(Family::Ip, LINKED)),
+        rule(words),
+    ]
 }
 
 /// Bytes of the link's header.
@@ -95,6 +134,19 @@ fn prerouting() -> Vec<Phrase> {
         len_bytes: 1,
     };
     vec![
+        // Nearly every frame ends here, after one look: the rules below ask a question at a time. ICMPv6 does not, because
+        // it tells of addresses other than its sender's.
+        rule([
+            is(ETHER_TYPE, &IPV4),
+            sent_by_one_of(SENDER, network(12, 4), HONEST4),
+            accept(),
+        ]),
+        rule([
+            is(ETHER_TYPE, &IPV6),
+            not_transport(ICMPV6),
+            sent_by_one_of(SENDER, network(8, 16), HONEST6),
+            accept(),
+        ]),
         // Other programs' bridges.
         rule([from_none_of(WIRES), accept()]),
         stolen(SENDER, ASSIGNED_MAC, OWNERS_MAC),

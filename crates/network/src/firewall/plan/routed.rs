@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use netlink::nft::{Ct, Family, Hook, Set, Type};
 
 use crate::firewall::Policy;
+use crate::firewall::holes::through_hole;
 use crate::firewall::plan::{
-    BEFORE_FILTER, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, RAW, set,
+    BEFORE_FILTER, BEFORE_NAT, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, set,
 };
 use crate::firewall::words::{
-    Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_none_of, from_one_of,
-    from_to_in, go_to, has, masquerade, not_from_link_local, not_to_host, not_to_loopback,
-    port_at_in, port_in, rule, source_destination_in, source_of, source_port_in, source_to_in,
-    state, to, to_host, to_none_of, to_one_of, translate_at_by, translate_by, translated,
+    Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_kind, from_none_of,
+    from_one_of, from_source_in, from_to_in, go_to, has, masquerade, not_from_link_local,
+    not_to_host, not_to_loopback, port_at_in, port_in, rule, source_destination_in, source_of,
+    source_port_in, source_to_in, state, to, to_host, to_kind, to_none_of, to_one_of,
+    translate_at_by, translate_by, translated, transport,
 };
 
 /// Our bridges.
@@ -21,8 +23,14 @@ pub(in crate::firewall) const BRIDGES: &str = "bridges";
 pub(in crate::firewall) const INTERNAL: &str = "internal";
 /// Each bridge with itself, where its containers may talk to each other.
 pub(in crate::firewall) const TALKING: &str = "talking";
+/// Holes in the wall between containers: from, to, protocol and port.
+pub(in crate::firewall) const LINKED: &str = "linked";
 /// Subnets that go out under the host's address.
 pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
+/// Subnets that others have a road to.
+pub(in crate::firewall) const ROUTED: &str = "routed";
+/// Ports of containers in them that are open to others.
+pub(in crate::firewall) const OPEN: &str = "open";
 /// Subnets with their bridge.
 pub(in crate::firewall) const AT_HOME: &str = "at_home";
 /// Subnets with themselves.
@@ -38,6 +46,14 @@ pub(in crate::firewall) const PORTS: &str = "ports";
 /// Where [`PUBLISHED_AT`] leads.
 pub(in crate::firewall) const PORTS_AT: &str = "ports_at";
 
+/// Our bridges with the addresses of the containers on them.
+pub(in crate::firewall) const HONEST: &str = "honest";
+/// The chain for what comes from outside our bridges.
+const OUTSIDE: &str = "outside";
+/// `IPPROTO_ICMP` and `IPPROTO_ICMPV6`.
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+
 /// The chain that lets a new connection in.
 const ADMIT: &str = "admit";
 
@@ -50,6 +66,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
     let port = [Type::Protocol, Type::Port];
     let port_at = [address, Type::Protocol, Type::Port];
     let target = [address, Type::Port];
+    let way = [address, address, Type::Protocol, Type::Port];
     let set = |name, key: &[Type], data: &[Type], is_interval| {
         set(family, table, name, key, data, is_interval)
     };
@@ -57,9 +74,13 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(BRIDGES, &[Type::Interface], &[], false),
         set(INTERNAL, &[Type::Interface], &[], false),
         set(TALKING, &[Type::Interface, Type::Interface], &[], false),
+        set(LINKED, &way, &[], false),
         set(MASQUERADED, &[address], &[], true),
+        set(ROUTED, &[address], &[], true),
+        set(OPEN, &port_at, &[], false),
         set(AT_HOME, &[address, Type::Interface], &[], true),
         set(HAIRPIN, &[address, address], &[], true),
+        set(HONEST, &[Type::Interface, address], &[], false),
         set(PUBLISHED, &port, &[], false),
         set(PUBLISHED_AT, &port_at, &[], false),
         set(TO_ITSELF, &port_at, &[], false),
@@ -71,10 +92,15 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
 /// All chains.
 pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     let mut chains = vec![
-        raw(family),
+        strangers(family),
         prerouting(ground, family),
         output(family),
-        forward(ground),
+        forward(ground, family),
+        PlannedChain {
+            name: OUTSIDE,
+            base: None,
+            rules: outside(ground, family),
+        },
         postrouting(family),
         PlannedChain::filter("source", Hook::Input, BEFORE_FILTER, vec![lie()]),
         input(ground, family),
@@ -97,15 +123,24 @@ pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     chains
 }
 
-/// Addresses behind masquerading are nobody's business outside, even of one who routes to them through this host.
-fn raw(family: Family) -> PlannedChain {
-    let strangers = rule([
-        from_none_of(BRIDGES),
-        has(destination_of(family), MASQUERADED),
-        not_to_host(), // a bridge's own address is the host's: its input chains decide
-        drop(),
-    ]);
-    PlannedChain::filter("raw", Hook::Prerouting, RAW, vec![strangers])
+/// Addresses behind masquerading are nobody's business outside, even of one who routes to them through this host. Asked of
+/// connections' first packets, and before their destination is translated.
+fn strangers(family: Family) -> PlannedChain {
+    let rules = vec![
+        established(),
+        rule([
+            from_none_of(BRIDGES),
+            has(destination_of(family), MASQUERADED),
+            not_to_host(), // a bridge's own address is the host's: its input chains decide
+            drop(),
+        ]),
+    ];
+    PlannedChain::filter("strangers", Hook::Prerouting, BEFORE_NAT, rules)
+}
+
+/// What belongs to a connection that was let through.
+fn established() -> Phrase {
+    rule([state(Ct::ESTABLISHED | Ct::RELATED), accept()])
 }
 
 /// The first packet of a connection to a published port.
@@ -146,28 +181,86 @@ fn output(family: Family) -> PlannedChain {
     PlannedChain::nat("output", Hook::Output, NAT_DESTINATION, rules)
 }
 
-/// What passes through the host.
-fn forward(ground: &Ground<'_>) -> PlannedChain {
-    let mut rules = Vec::new();
-    if let Some((pair, _)) = ground.admission {
-        // Only the host itself sends into the pair.
-        rules.push(rule([to(&pair.out), drop()]));
-    }
-    rules.extend([
-        // Not our business.
-        rule([from_none_of(BRIDGES), to_none_of(BRIDGES), accept()]),
-        // Seen here only where bridged frames are shown to ip tables (br_netfilter).
+/// What passes through the host. Packets of established connections are most of all, so they are asked least.
+fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
+    // Seen here only where bridged frames are shown to ip tables (br_netfilter); there they are the most.
+    let is_shown = match family {
+        Family::Ip6 => ground.shown.v6,
+        _ => ground.shown.v4,
+    };
+    let mut rules = vec![
+        rule([from_none_of(BRIDGES), go_to(OUTSIDE)]),
         rule([from_to_in(TALKING), accept()]),
+    ];
+    if is_shown {
+        rules.swap(0, 1);
+    }
+    if ground.kinds.internal {
         // Before anything that accepts: no connection, however old, leaves an internal network.
-        rule([from_one_of(INTERNAL), drop()]),
-        rule([to_one_of(INTERNAL), drop()]),
+        rules.push(rule([from_one_of(INTERNAL), drop()]));
+        rules.push(rule([to_one_of(INTERNAL), drop()]));
+    }
+    // Whose address it is needs no look at the host's routes.
+    let honest = from_source_in(family, HONEST);
+    let known = state(Ct::ESTABLISHED | Ct::RELATED);
+    rules.push(rule([known, honest, accept()]));
+    rules.extend(not_into_the_pair(ground));
+    rules.extend([
         lie(),
-        rule([state(Ct::ESTABLISHED | Ct::RELATED), accept()]),
+        established(),
         rule([translated(), accept()]),
-        rule([from_one_of(BRIDGES), to_none_of(BRIDGES), accept()]),
+        rule([to_none_of(BRIDGES), accept()]),
+    ]);
+    if ground.kinds.quiet {
+        rules.push(rule([through_hole(family, LINKED), accept()]));
+    }
+    rules.push(drop());
+    PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+}
+
+/// What passes through the host and comes from none of our bridges.
+fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
+    let mut rules: Vec<Phrase> = not_into_the_pair(ground).into_iter().collect();
+    rules.extend(of_others(ground, family));
+    if ground.kinds.internal {
+        rules.push(rule([to_one_of(INTERNAL), drop()]));
+    }
+    let (destination, icmp) = match family {
+        Family::Ip6 => (destination_of(family), ICMP6),
+        _ => (destination_of(family), ICMP),
+    };
+    rules.extend([
+        established(),
+        rule([translated(), accept()]),
+        rule([port_at_in(family, OPEN), accept()]),
+        rule([transport(icmp), has(destination, ROUTED), accept()]),
         drop(),
     ]);
-    PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+    rules
+}
+
+/// What is neither from nor to a bridge of ours: not our business, unless the host forwards for our sake alone. Bridges
+/// of others are other engines', which look after themselves.
+fn of_others(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
+    let guarded = match family {
+        Family::Ip6 => ground.guarded.v6,
+        _ => ground.guarded.v4,
+    };
+    let others = |more: Phrase| rule([to_none_of(BRIDGES), more]);
+    match guarded {
+        false => vec![others(accept())],
+        true => vec![
+            others(rule([from_kind("bridge"), accept()])),
+            others(rule([to_kind("bridge"), accept()])),
+            others(drop()),
+        ],
+    }
+}
+
+/// Only the host itself sends into the pair.
+fn not_into_the_pair(ground: &Ground<'_>) -> Option<Phrase> {
+    let (pair, _) = ground.admission?;
+    Some(rule([to(&pair.out), drop()]))
 }
 
 /// From a bridge, under an address to which the host would send elsewhere. Looked for on input before translation is
@@ -209,6 +302,7 @@ fn input(ground: &Ground<'_>, family: Family) -> PlannedChain {
         rules.extend([
             // Came back through the pair and led nowhere.
             rule([from(&pair.inside), drop()]),
+            established(),
             rule([from("lo"), accept()]),
             to_itself(family),
             new(port_at_in(family, PUBLISHED_AT)),

@@ -94,10 +94,10 @@ impl Bundle {
         };
         if !self.spec.is_null() {
             let text = serde_json::to_vec(&self.spec).expect("a value is JSON");
-            // At once: a command that was started before may be reading it.
-            let new = self.folder.join("config.json.new");
-            fs::write(&new, text).expect("a folder of ours");
-            fs::rename(new, self.folder.join("config.json")).expect("a folder of ours");
+            // Whole at any moment: a command that was started before may be reading it.
+            let draft = self.folder.join("config.json.draft");
+            fs::write(&draft, text).expect("a folder of ours");
+            fs::rename(&draft, self.folder.join("config.json")).expect("a folder of ours");
         }
         command
             .arg("--root")

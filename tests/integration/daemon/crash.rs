@@ -167,7 +167,9 @@ fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
         drop(command);
         engine.start_daemon();
         let names = engine.ok("ps -a --format '{{.Names}}'");
-        let running = names.lines().filter(|name| ["runs", "renamed"].contains(name));
+        let running = names
+            .lines()
+            .filter(|name| ["runs", "renamed"].contains(name));
         assert!(running.count() <= 1, "one container has one name: {names}");
         for name in names.lines() {
             engine.ok(&format!("rm -f -v {name}"));

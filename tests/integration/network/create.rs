@@ -251,9 +251,7 @@ fn a_configuration_for_others_has_nothing_itself() {
     super::support::unchanged(&lan.host, "a configuration", || {
         let error = engine.fails(125, "run --rm --network pattern busybox true");
         assert!(error.contains("config"), "{error}");
-        for id in engine.ok("ps -aq").lines() {
-            engine.ok(&format!("rm {id}"));
-        }
+        engine.remove_all_containers();
     });
     engine.ok("network create --config-from pattern real");
     let real = network(&engine, "real");

@@ -13,7 +13,7 @@ use super::contestant::Contestant;
 
 const PORT: u16 = 5201;
 const CHUNK: usize = 128 * 1024;
-const SECONDS: Duration = Duration::from_secs(1);
+const SECONDS: Duration = Duration::from_millis(800);
 
 /// Two containers of an engine, one of which swallows whatever comes.
 #[derive(Debug)]

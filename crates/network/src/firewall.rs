@@ -19,7 +19,6 @@
 //! keeps the promises: a frame on a bridge one look at who sent it, a packet through the host one or two more. Rules for
 //! kinds of networks that are not there are left out; the first network of such a kind makes the tables anew.
 //!
-//!
 //! **Published ports obey the host.** Under [`Policy::HostInput`] a connection's first packet is not translated when it
 //! arrives. It travels the host's input chains (any table's, iptables' too), and only what all of them accept comes to our
 //! chain, the last. That one sends a copy into one end of a veth pair and drops the original; the copy comes out of the

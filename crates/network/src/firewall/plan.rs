@@ -45,6 +45,16 @@ pub(super) struct Ground<'a> {
     pub(super) kinds: Kinds,
 }
 
+impl Ground<'_> {
+    /// Whether the host forwards packets of this family for containers alone.
+    fn is_guarded(&self, family: Family) -> bool {
+        match family {
+            Family::Ip6 => self.guarded.v6,
+            _ => self.guarded.v4,
+        }
+    }
+}
+
 /// Kinds of networks that have rules of their own, which cost every packet something and are left out until needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Kinds {

@@ -181,29 +181,23 @@ fn output(family: Family) -> PlannedChain {
     PlannedChain::nat("output", Hook::Output, NAT_DESTINATION, rules)
 }
 
-/// What passes through the host. Packets of established connections are most of all, so they are asked least.
+/// What passes through the host. Nearly every packet is one of an established connection: those are asked first, and least.
 fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
-    // Seen here only where bridged frames are shown to ip tables (br_netfilter); there they are the most.
-    let is_shown = match family {
-        Family::Ip6 => ground.shown.v6,
-        _ => ground.shown.v4,
-    };
-    let mut rules = vec![
-        rule([from_none_of(BRIDGES), go_to(OUTSIDE)]),
-        rule([from_to_in(TALKING), accept()]),
-    ];
-    if is_shown {
-        rules.swap(0, 1);
-    }
-    if ground.kinds.internal {
-        // Before anything that accepts: no connection, however old, leaves an internal network.
-        rules.push(rule([from_one_of(INTERNAL), drop()]));
-        rules.push(rule([to_one_of(INTERNAL), drop()]));
-    }
     // Whose address it is needs no look at the host's routes.
     let honest = from_source_in(family, HONEST);
     let known = state(Ct::ESTABLISHED | Ct::RELATED);
-    rules.push(rule([known, honest, accept()]));
+    let mut rules = vec![
+        rule([known, honest, accept()]),
+        rule([from_none_of(BRIDGES), go_to(OUTSIDE)]),
+        // Seen here only where bridged frames are shown to ip tables (br_netfilter).
+        rule([from_to_in(TALKING), accept()]),
+    ];
+    if ground.kinds.internal {
+        // Before anything that accepts: no connection, however old, leaves an internal network.
+        rules.rotate_left(1);
+        rules.insert(2, rule([from_one_of(INTERNAL), drop()]));
+        rules.insert(3, rule([to_one_of(INTERNAL), drop()]));
+    }
     rules.extend(not_into_the_pair(ground));
     rules.extend([
         lie(),
@@ -220,7 +214,11 @@ fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
 
 /// What passes through the host and comes from none of our bridges.
 fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
-    let mut rules: Vec<Phrase> = not_into_the_pair(ground).into_iter().collect();
+    let mut rules = Vec::new();
+    if !ground.kinds.internal && !ground.is_guarded(family) {
+        rules.push(established());
+    }
+    rules.extend(not_into_the_pair(ground));
     rules.extend(of_others(ground, family));
     if ground.kinds.internal {
         rules.push(rule([to_one_of(INTERNAL), drop()]));
@@ -242,12 +240,8 @@ fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
 /// What is neither from nor to a bridge of ours: not our business, unless the host forwards for our sake alone. Bridges
 /// of others are other engines', which look after themselves.
 fn of_others(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
-    let guarded = match family {
-        Family::Ip6 => ground.guarded.v6,
-        _ => ground.guarded.v4,
-    };
     let others = |more: Phrase| rule([to_none_of(BRIDGES), more]);
-    match guarded {
+    match ground.is_guarded(family) {
         false => vec![others(accept())],
         true => vec![
             others(rule([from_kind("bridge"), accept()])),

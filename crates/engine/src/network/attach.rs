@@ -7,36 +7,36 @@
 //! A step that fails takes back all that stand before it. What a crash leaves is a `network.json` of a container that does
 //! not run, which start-up removes: addresses and ports are known from nowhere else, and links go with their namespace.
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod names;
+mod ports;
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use api::network::EndpointSettings;
-use network::dns::{Entry, Running, Server, Servers, View as Names};
-use network::firewall::{self, Port};
+use network::firewall;
 use network::link::{self, Wire, WireKind};
 use network::namespace::Namespace;
-use network::ports::{Bound, Owner, Protocol, Reservation, Wanted};
-use shim::protocol::{Request, Transport};
 use tokio::runtime::Handle;
 
-use super::endpoint::{Endpoint, Live, Mac, Published, host_name};
+use super::endpoint::{Endpoint, Live, Mac, host_name};
 use super::endpoint_options::EndpointOptions;
 use super::files;
 use super::links;
-use super::options::{BridgeOptions, GatewayMode};
+use super::options::BridgeOptions;
 use super::parent;
-use super::published::{self, Wish};
 use super::record::Driver;
 use super::registry::{Lease, Network};
 use super::state::{Held, Networks};
 use super::wanted::{self, Join};
 use crate::container::Record;
 use crate::engine::Shared;
-use crate::error::{Error, Result};
+pub(super) use names::{publish_names, start_resolver, view};
+pub(crate) use ports::Publish;
+pub(super) use ports::{carrier, ports_of, reserve, sockets, transport};
 
-/// A socket for the shim, with the request that goes with it.
-pub(crate) type Publish = (Request, OwnedFd);
+use crate::error::{Error, Result};
 
 /// Gives a container that is about to start all that it asks for. Its namespace, if it has one of its own, is fresh.
 ///
@@ -298,263 +298,6 @@ pub(super) fn set_switches<'a>(
         options.apply(namespace, &live.endpoints[&join.name].interface)?;
     }
     Ok(())
-}
-
-/// The published ports as the rules know them.
-pub(super) fn ports_of(live: &Live) -> Vec<Port> {
-    let port = |p: &Published| Port {
-        host: Some(p.host.ip()).filter(|ip| !ip.is_unspecified()),
-        proto: match p.protocol {
-            Protocol::Tcp => firewall::Protocol::Tcp,
-            Protocol::Udp => firewall::Protocol::Udp,
-            Protocol::Sctp => firewall::Protocol::Sctp,
-        },
-        host_port: p.host.port(),
-        target: p.target,
-    };
-    // What another family leads to is served by the shim.
-    let is_same_family = |p: &&Published| p.host.is_ipv4() == p.target.is_ipv4();
-    live.published
-        .iter()
-        .filter(is_same_family)
-        .map(port)
-        .collect()
-}
-
-// --- Ports ---
-
-/// The endpoint that published ports lead to: the first that leads out.
-pub(super) fn carrier<'a>(
-    networks: &Networks,
-    live: &'a Live,
-) -> Option<(&'a String, &'a Endpoint)> {
-    let mut able: Vec<_> = live
-        .endpoints
-        .iter()
-        .filter(|(name, endpoint)| {
-            let network = networks.registry.named(name);
-            !endpoint.host_name.is_empty() && network.is_some_and(|n| !n.record().internal)
-        })
-        .collect();
-    able.sort_by_key(|(_, endpoint)| std::cmp::Reverse(endpoint.priority));
-    able.into_iter().next()
-}
-
-/// Reserves every port that is to be published, and notes it.
-pub(super) fn reserve(
-    networks: &Networks,
-    record: &Record,
-    live: &mut Live,
-) -> Result<Vec<Reservation>> {
-    if record.host.port_bindings.is_empty() && !record.host.publish_all_ports {
-        return Ok(Vec::new());
-    }
-    let Some((name, endpoint)) = carrier(networks, live) else {
-        return Ok(Vec::new());
-    };
-    let options = networks
-        .registry
-        .named(name)
-        .and_then(|n| BridgeOptions::parse(&n.record().options).ok())
-        .unwrap_or_default();
-    let binding = options.binding;
-    let endpoint = endpoint.clone();
-    let owner = Owner {
-        id: record.id.clone(),
-        name: record.name.clone(),
-    };
-    let mut reservations = Vec::new();
-    for wish in published::wishes(&record.config, &record.host)? {
-        let Some(host) = beside_routed(&endpoint, &options, &wish, live) else {
-            continue;
-        };
-        let host = host.or(binding);
-        let Some(target) = target(&endpoint, host.is_some_and(|ip| ip.is_ipv6()), wish.port) else {
-            continue;
-        };
-        let Wish {
-            protocol, ports, ..
-        } = wish;
-        let wanted = Wanted {
-            host,
-            ports,
-            protocol,
-            target,
-        };
-        let reserved = networks
-            .ports
-            .reserve(&owner, &wanted)
-            .map_err(|source| Error::Ports {
-                name: record.name.clone(),
-                endpoint: endpoint.endpoint_id.clone(),
-                source: Box::new(source),
-            })?;
-        for Bound { address, .. } in &reserved.bound {
-            networks.ground.warn_of_exposure(*address);
-            let inside = self::target(&endpoint, address.is_ipv6(), target.port());
-            live.published.push(Published {
-                protocol: reserved.protocol,
-                host: *address,
-                target: inside.unwrap_or(target),
-            });
-        }
-        reservations.push(reserved);
-    }
-    Ok(reservations)
-}
-
-/// Notes a port that others reach by the container's own address, for the families whose networks are routed. Tells what
-/// is left to the host: nothing, or one of its addresses, or all of them.
-fn beside_routed(
-    endpoint: &Endpoint,
-    options: &BridgeOptions,
-    wish: &Wish,
-    live: &mut Live,
-) -> Option<Option<IpAddr>> {
-    let mut left = Vec::new();
-    for ip in endpoint.ips() {
-        let is_wanted = wish.host.is_none_or(|host| host.is_ipv4() == ip.is_ipv4());
-        let any = match ip {
-            IpAddr::V4(_) => IpAddr::from([0; 4]),
-            IpAddr::V6(_) => IpAddr::from([0; 16]),
-        };
-        if options.mode_of(ip.is_ipv4()) != GatewayMode::Routed {
-            left.push(any);
-        } else if is_wanted {
-            live.published.push(Published {
-                protocol: wish.protocol,
-                host: SocketAddr::new(any, 0),
-                target: SocketAddr::new(ip, wish.port),
-            });
-        }
-    }
-    let has_routed = left.len() < endpoint.ips().len();
-    match wish.host {
-        _ if !has_routed => Some(wish.host),
-        None => left.first().map(|any| Some(*any)),
-        Some(host) => left
-            .iter()
-            .any(|any| any.is_ipv4() == host.is_ipv4())
-            .then_some(Some(host)),
-    }
-}
-
-/// The container's side of a port: of the host's family if it has that, else of the other.
-fn target(endpoint: &Endpoint, v6: bool, port: u16) -> Option<SocketAddr> {
-    let v4 = endpoint.ipv4.map(|(ip, _)| IpAddr::from(ip));
-    let six = endpoint.ipv6.map(|(ip, _)| IpAddr::from(ip));
-    let ip = if v6 { six.or(v4) } else { v4.or(six) };
-    ip.map(|ip| SocketAddr::new(ip, port))
-}
-
-/// What the shim is to serve: the reserved sockets, in the order of what is noted.
-pub(super) fn sockets(reservations: Vec<Reservation>, live: &Live) -> Vec<Publish> {
-    let mut all = Vec::new();
-    for reservation in reservations {
-        let Some(transport) = transport(reservation.protocol) else {
-            continue;
-        };
-        for Bound { address, socket } in reservation.bound {
-            let is_it = |p: &&Published| p.host == address && p.protocol == reservation.protocol;
-            let Some(published) = live.published.iter().find(is_it) else {
-                continue;
-            };
-            if let Some(socket) = socket {
-                let target = published.target;
-                all.push((Request::Publish { transport, target }, socket));
-            }
-        }
-    }
-    all
-}
-
-/// What the shim can serve: all but SCTP, which only the rules pass on.
-pub(super) fn transport(protocol: Protocol) -> Option<Transport> {
-    match protocol {
-        Protocol::Tcp => Some(Transport::Tcp),
-        Protocol::Udp => Some(Transport::Udp),
-        Protocol::Sctp => None,
-    }
-}
-
-// --- Names ---
-
-/// Makes a container known in its networks.
-pub(super) fn publish_names(networks: &Networks, record: &Record, live: &Live) {
-    for (name, endpoint) in &live.endpoints {
-        if endpoint.names.is_empty() {
-            continue;
-        }
-        if let Some(network) = networks.registry.named(name) {
-            network.zone.insert(&record.id, entry(record, endpoint));
-        }
-    }
-}
-
-/// What an endpoint gives to its network's names.
-pub(super) fn entry(record: &Record, endpoint: &Endpoint) -> Entry {
-    let ports = published::all(&record.config, &record.host);
-    let port = |text: &String| {
-        let (port, protocol) = text.split_once('/')?;
-        Some((protocol.parse().ok()?, port.parse().ok()?))
-    };
-    Entry {
-        names: endpoint.names.clone(),
-        addresses: endpoint.ips(),
-        ports: ports.iter().filter_map(port).collect(),
-    }
-}
-
-/// What a container's resolver knows.
-pub(super) fn view(shared: &Shared, record: &Record, live: &Live) -> Names {
-    let networks = &shared.networks;
-    let mut zones = Vec::new();
-    let mut leads_out = false;
-    let mut ordered: Vec<_> = live.endpoints.iter().collect();
-    ordered.sort_by_key(|(_, endpoint)| std::cmp::Reverse(endpoint.priority));
-    for (name, _) in ordered {
-        if let Some(network) = networks.registry.named(name) {
-            let of = network.record();
-            leads_out |= !of.internal;
-            if of.is_user_defined() {
-                zones.push(network.zone.clone());
-            }
-        }
-    }
-    let wishes = record.networking.endpoints_config.values();
-    let links = wishes
-        .flat_map(|wish: &EndpointSettings| wish.links.iter())
-        .map(|link| {
-            let (target, alias) = links::split(link);
-            // A link by the beginning of an id means the container whose id it is.
-            let name = shared
-                .containers
-                .require(target)
-                .map_or_else(|_| target.to_owned(), |h| h.view().record.name.clone());
-            (alias.to_owned(), name)
-        });
-    let asked = files::asked_conf(shared, record);
-    Names {
-        zones,
-        links: links.collect(),
-        servers: match (asked.servers.is_empty(), leads_out) {
-            (_, false) => Servers::None,
-            (true, true) => Servers::Host(networks.resolv.clone()),
-            (false, true) => Servers::Given(asked.servers),
-        },
-    }
-}
-
-/// Starts a resolver in a namespace, where port 53 of its address leads to it.
-pub(super) fn start_resolver(
-    runtime: &Handle,
-    namespace: BorrowedFd<'_>,
-    view: Names,
-) -> Result<Running> {
-    let running = Server::start(runtime, namespace, view)?;
-    let ports = running.ports();
-    firewall::resolver_redirect(namespace, ports.udp, ports.tcp)?;
-    Ok(running)
 }
 
 // --- Giving back ---

@@ -8,19 +8,20 @@
 //!   pair for published ports          estiva-o, estiva-i  eso-<tag>, esi-<tag>
 //! ```
 
-use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod lock;
+mod names;
+mod rules;
 
-use network::firewall::{Admission, Firewall, Healer, Instance, Net, Policy};
+use std::fs::{self, File};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use network::firewall::{Net, Policy};
 use network::link::{self, BridgeSpec};
 use network::namespace;
-use rustix::fs::FlockOperation;
-use sha2::{Digest, Sha256};
 
 use super::forwarding::Forwarding;
 use super::leaving::{Bridge, Leaving};
@@ -28,15 +29,13 @@ use super::options::{BridgeOptions, GatewayMode};
 use super::predefined::BRIDGE;
 use super::record::{Driver, Record};
 use super::registry::{Given, Network, Registry};
+pub(crate) use lock::MachineLock;
+pub(crate) use names::Names;
+use rules::Rules;
+
 use crate::error::{Error, Result};
 use crate::options::{DefaultBridge, NetworkOptions, Options};
 
-/// Where the default data root is.
-const DEFAULT_ROOT: &str = "/var/lib/estiva";
-/// Held by whichever daemon chooses a subnet, until the kernel shows it.
-///
-/// Not in /run/lock: everyone writes there, and whoever opens a lock may hold it.
-const MACHINE_LOCK: &str = "/run/estiva-network.lock";
 /// The option that names a network's bridge.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// Namespaces kept ready.
@@ -60,48 +59,6 @@ pub(crate) struct Ground {
     /// It was said that published ports are open to everyone.
     warned: AtomicBool,
 }
-
-/// The rules, and who keeps them as they should be.
-#[derive(Debug)]
-struct Rules {
-    firewall: Firewall,
-    _healer: Option<Healer>,
-}
-
-/// What our things on the host are called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
-    pub(crate) table: String,
-    pub(crate) bridge: String,
-    pub(crate) out: String,
-    pub(crate) inside: String,
-}
-
-impl Names {
-    /// Different for each data root, so that daemons stand beside each other.
-    pub(crate) fn of(data_root: &Path) -> Self {
-        if data_root == Path::new(DEFAULT_ROOT) {
-            return Self {
-                table: "estiva".into(),
-                bridge: "estiva0".into(),
-                out: "estiva-o".into(),
-                inside: "estiva-i".into(),
-            };
-        }
-        let digest = Sha256::digest(data_root.as_os_str().as_encoded_bytes());
-        let tag: String = digest[..4].iter().map(|b| format!("{b:02x}")).collect();
-        Self {
-            table: format!("estiva-{tag}"),
-            bridge: format!("est-{tag}"),
-            out: format!("eso-{tag}"),
-            inside: format!("esi-{tag}"),
-        }
-    }
-}
-
-/// Nobody else on this machine chooses a subnet while it is held.
-#[derive(Debug)]
-pub(crate) struct MachineLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl Ground {
     /// Makes nothing yet.
@@ -155,28 +112,6 @@ impl Ground {
         }
     }
 
-    /// Keeps other daemons from choosing a subnet meanwhile.
-    pub(crate) fn lock_machine() -> Result<MachineLock> {
-        let path = Path::new(MACHINE_LOCK);
-        let open = || -> std::io::Result<File> {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)?;
-            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-            Ok(file)
-        };
-        open()
-            .map(MachineLock)
-            .map_err(|e| Error::file("lock", path, e))
-    }
-
     /// Makes a network's bridge and rules, if they are not there. Its ranges are chosen anew when the host has come to route
     /// them elsewhere and nobody asked for just these.
     pub(crate) fn bring_up(&self, registry: &Registry, network: &Network) -> Result<()> {
@@ -184,7 +119,7 @@ impl Ground {
             return Ok(());
         }
         let _making = registry.making();
-        let lock = Self::lock_machine()?;
+        let lock = MachineLock::take()?;
         self.bring_up_locked(registry, network, &lock)
     }
 
@@ -234,7 +169,7 @@ impl Ground {
             return;
         }
         let _making = registry.making();
-        let settled = Self::lock_machine()
+        let settled = MachineLock::take()
             .and_then(|_lock| self.settle_ranges(registry, network, &mut network.given()));
         if let Err(error) = settled {
             tracing::debug!(error = fault::chain(&error), "no ranges to show yet");
@@ -306,40 +241,6 @@ impl Ground {
         self.leaving.await_all();
     }
 
-    /// Removes everything of ours from the host for good: starts that are still under way fail.
-    pub(crate) fn leave(&self, registry: &Registry) {
-        self.has_left.store(true, Ordering::SeqCst);
-        let is_made = self.opened().is_some() || registry.all().iter().any(|n| n.given().is_up);
-        if is_made {
-            self.clear(registry);
-        }
-    }
-
-    /// Removes everything of ours from the host; no container may need it.
-    pub(crate) fn clear(&self, registry: &Registry) {
-        let rules = self.rules().take();
-        let firewall = match rules {
-            Some(rules) => Ok(rules.firewall),
-            // What a former daemon of this name has left goes too.
-            None => Firewall::open(self.instance(), Policy::Open, None),
-        };
-        if let Err(error) = firewall.and_then(|firewall| firewall.remove_all()) {
-            tracing::warn!(error = fault::chain(&error), "rules stay");
-        }
-        for network in registry.all() {
-            let mut given = network.given();
-            given.is_up = false;
-            self.remove_bridge_of(&network.record());
-        }
-        if let Err(error) = link::remove_link(&self.names.out) {
-            tracing::warn!(
-                error = fault::chain(&error),
-                "the pair for published ports stays"
-            );
-        }
-        self.forwarding.switch_off();
-    }
-
     /// Removes the bridges of networks that nobody is in: those in use are known by now.
     pub(crate) fn remove_unused_bridges(&self, registry: &Registry) {
         for network in registry.all() {
@@ -368,72 +269,6 @@ impl Ground {
             name: self.bridge_of(record),
             is_named: record.is_user_defined() && record.options.contains_key(BRIDGE_NAME),
         })
-    }
-
-    /// Says once that ports are published past the host's own rules, which is not what those who wrote them expect.
-    pub(crate) fn warn_of_exposure(&self, port: SocketAddr) {
-        if self.policy == Policy::Open
-            && !port.ip().is_loopback()
-            && !self.warned.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                %port,
-                "ports are published past the host's INPUT rules: whoever reaches this host reaches them \
-                 (--published-ports=host-policy makes them obey the rules)"
-            );
-        }
-    }
-
-    /// The rules, opened at the first use.
-    pub(crate) fn firewall(&self) -> Result<Firewall> {
-        let mut slot = self.rules();
-        if self.has_left.load(Ordering::SeqCst) {
-            return Err(Error::Unavailable("the engine is shutting down".into()));
-        }
-        if let Some(rules) = &*slot {
-            return Ok(rules.firewall.clone());
-        }
-        let guarded = self.forwarding.switch_on()?;
-        let admission = match self.policy {
-            Policy::Open => None,
-            Policy::HostInput => {
-                let pair = link::ensure_pair(&self.names.out, &self.names.inside)?;
-                Some(Admission {
-                    out: pair.out,
-                    inside: pair.inside,
-                    next_hop4: pair.next_hop4,
-                    next_hop6: pair.next_hop6,
-                })
-            }
-        };
-        let firewall = Firewall::open(self.instance(), self.policy, admission)?;
-        firewall.guard(guarded);
-        let healer = firewall.watch().map_err(|error| {
-            tracing::warn!(
-                error = fault::chain(&error),
-                "what others change in our rules stays changed"
-            );
-        });
-        *slot = Some(Rules {
-            firewall: firewall.clone(),
-            _healer: healer.ok(),
-        });
-        Ok(firewall)
-    }
-
-    /// The rules, if they are opened.
-    pub(crate) fn opened(&self) -> Option<Firewall> {
-        self.rules().as_ref().map(|rules| rules.firewall.clone())
-    }
-
-    fn rules(&self) -> MutexGuard<'_, Option<Rules>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn instance(&self) -> Instance {
-        Instance {
-            table: self.names.table.clone(),
-        }
     }
 
     /// Whether the bridge is ours to make and to remove.
@@ -542,23 +377,4 @@ pub(crate) fn namespace_of(pid: i32) -> Result<OwnedFd> {
     File::open(&path)
         .map(OwnedFd::from)
         .map_err(|e| Error::file("open", path, e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn daemons_on_other_roots_have_other_names_and_links_names_fit() {
-        let own = Names::of(Path::new(DEFAULT_ROOT));
-        assert_eq!(
-            (own.table.as_str(), own.bridge.as_str()),
-            ("estiva", "estiva0")
-        );
-        let [one, two] = ["/a", "/b"].map(|root| Names::of(Path::new(root)));
-        assert_ne!(one, two);
-        for name in [one.bridge, one.out, one.inside] {
-            assert!(name.len() <= 15, "{name}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::network::NetworkCreateRequest;
 use network::link;
 
-use super::ground::Ground;
+use super::ground::MachineLock;
 use super::parent;
 use super::ranges;
 use super::record::{self, Driver, Record, VERSION};
@@ -37,7 +37,7 @@ pub(crate) fn create(
         )));
     }
     let _making = registry.making();
-    let lock = Ground::lock_machine()?;
+    let lock = MachineLock::take()?;
     registry.require_free(&new.name)?;
     let mut record = fresh(shared, new, &asked, config_from)?;
     if !record.config_only {

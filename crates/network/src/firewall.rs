@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! table ip, ip6 estiva             one of each for the whole daemon; what it knows of networks is in its sets
-//!   strangers    prerouting        from outside straight to an address behind masquerading: dropped
 //!   prerouting   nat               what came through the admission pair: to the container
 //!   source       input             from a container under an address that is not its: dropped
 //!   input        last of all       a new connection to a published port that the host accepts: into the admission pair

@@ -10,8 +10,6 @@ use netlink::nft::{
 use crate::firewall::words::Phrase;
 use crate::firewall::{Admission, Guarded, Policy};
 
-/// `NF_IP_PRI_MANGLE`: behind connection tracking, before destinations are translated.
-const BEFORE_NAT: i32 = -150;
 /// `NF_IP_PRI_NAT_DST`.
 const NAT_DESTINATION: i32 = -100;
 /// `NF_IP_PRI_FILTER`.

@@ -238,27 +238,13 @@ fn not_link_local(offset: u32) -> Phrase {
 
 /// To an address of the host.
 pub(super) fn to_host() -> Phrase {
-    destination_kind(true)
-}
-
-/// Not to an address of the host.
-pub(super) fn not_to_host() -> Phrase {
-    destination_kind(false)
-}
-
-fn destination_kind(is_local: bool) -> Phrase {
-    let local = fib::LOCAL.to_ne_bytes().to_vec();
     vec![
         Expression::Fib {
             result: FibResult::AddressKind,
             flags: fib::DESTINATION,
             to: FIRST,
         },
-        if is_local {
-            Expression::Equal(FIRST, local)
-        } else {
-            Expression::Unequal(FIRST, local)
-        },
+        Expression::Equal(FIRST, fib::LOCAL.to_ne_bytes().to_vec()),
     ]
 }
 

@@ -7,14 +7,14 @@ use netlink::nft::{Ct, Family, Hook, Set, Type};
 use crate::firewall::Policy;
 use crate::firewall::holes::through_hole;
 use crate::firewall::plan::{
-    BEFORE_FILTER, BEFORE_NAT, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, set,
+    BEFORE_FILTER, FILTER, Ground, LAST, NAT_DESTINATION, NAT_SOURCE, PlannedChain, set,
 };
 use crate::firewall::words::{
     Phrase, accept, copy_to, destination_of, drop, from, from_elsewhere, from_kind, from_none_of,
     from_one_of, from_source_in, from_to_in, go_to, has, masquerade, not_from_link_local,
-    not_to_host, not_to_loopback, port_at_in, port_in, rule, source_destination_in, source_of,
-    source_port_in, source_to_in, state, to, to_host, to_kind, to_none_of, to_one_of,
-    translate_at_by, translate_by, translated, transport,
+    not_to_loopback, port_at_in, port_in, rule, source_destination_in, source_of, source_port_in,
+    source_to_in, state, to, to_host, to_kind, to_none_of, to_one_of, translate_at_by,
+    translate_by, translated, transport,
 };
 
 /// Our bridges.
@@ -92,7 +92,6 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
 /// All chains.
 pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     let mut chains = vec![
-        strangers(family),
         prerouting(ground, family),
         output(family),
         forward(ground, family),
@@ -121,21 +120,6 @@ pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
         });
     }
     chains
-}
-
-/// Addresses behind masquerading are nobody's business outside, even of one who routes to them through this host. Asked of
-/// connections' first packets, and before their destination is translated.
-fn strangers(family: Family) -> PlannedChain {
-    let rules = vec![
-        established(),
-        rule([
-            from_none_of(BRIDGES),
-            has(destination_of(family), MASQUERADED),
-            not_to_host(), // a bridge's own address is the host's: its input chains decide
-            drop(),
-        ]),
-    ];
-    PlannedChain::filter("strangers", Hook::Prerouting, BEFORE_NAT, rules)
 }
 
 /// What belongs to a connection that was let through.
@@ -212,7 +196,8 @@ fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
     PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
 }
 
-/// What passes through the host and comes from none of our bridges.
+/// What passes through the host and comes from none of our bridges. Addresses of containers are nobody's business outside,
+/// even of one who routes to them through this host: what is let in was translated, or is on a network that says so.
 fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
     let mut rules = Vec::new();
     if !ground.kinds.internal && !ground.is_guarded(family) {

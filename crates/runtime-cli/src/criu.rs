@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -262,18 +263,27 @@ pub(crate) fn call(
     criu
 }
 
-/// Runs a call, and tells the log's last errors when it fails.
-pub(crate) fn run(mut criu: Command, action: &'static str, folders: &Folders) -> Result<(), Error> {
+/// Runs a call, and tells the log's last errors when it fails. `handed_over` is a descriptor that criu alone has open
+/// from then on: who reads its other end sees the end of it when criu closes it.
+pub(crate) fn run(
+    mut criu: Command,
+    action: &'static str,
+    folders: &Folders,
+    handed_over: Option<OwnedFd>,
+) -> Result<(), Error> {
     if action != "restore" {
         criu.stdin(Stdio::null());
     }
-    let status = criu.status().map_err(|source| match source.kind() {
+    let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::NotFound => Error::NoCriu { action },
         _ => Error::Criu {
             action,
             reason: source.to_string(),
         },
-    })?;
+    };
+    let mut criu = criu.spawn().map_err(failed)?;
+    drop(handed_over);
+    let status = criu.wait().map_err(failed)?;
     if status.success() {
         return Ok(());
     }

@@ -30,6 +30,9 @@ enum Network {
     Joined,
 }
 
+/// Where memory is served.
+const PORT: u16 = 27_127;
+
 /// A container that counts, in a variable of its shell and in a file.
 fn counting(network: Network) -> Bundle {
     let mut bundle = Bundle::sh("i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.2; done");
@@ -126,6 +129,111 @@ fn a_container_may_go_on_and_memory_be_written_before() {
         text.flatten()
             .any(|file| file.file_name() == "inventory.img")
     );
+}
+
+#[test]
+fn memory_may_be_fetched_while_the_restored_container_runs() {
+    if let Some(reason) = missing() {
+        return testkit::skip(reason);
+    }
+    let check = ["check", "--feature", "uffd-noncoop"];
+    let check = Command::new("criu").args(check).output();
+    if !check.is_ok_and(|output| output.status.success()) {
+        return testkit::skip("this kernel's userfaultfd does not do for lazy pages");
+    }
+    let script = "x=$(seq 1 50000); : >/ready; \
+                  while [ ! -e /go ]; do sleep 0.2; done; echo \"$x\" >/seen; sleep 1000";
+    let [first, second] = [(), ()].map(|()| {
+        let mut bundle = counting(Network::Joined);
+        bundle.set("/process/args", json!(["sh", "-c", script]));
+        bundle
+    });
+    first.start();
+    eventually("it has its memory", || {
+        first.folder.join("rootfs/ready").exists()
+    });
+    // The root there is as it was here.
+    std::fs::write(second.folder.join("rootfs/ready"), "").expect("a folder of ours");
+    std::fs::create_dir(second.folder.join("rootfs/data")).expect("a folder of ours");
+    let pid = first.pid();
+
+    // The first stays as it is, and says by a byte when its memory can be fetched.
+    let line = format!(
+        "checkpoint --lazy-pages --status-fd 7 --page-server 127.0.0.1:{PORT} --image-path images {}",
+        first.id
+    );
+    let checkpoint = first.runtime(&line);
+    let mut checkpoint = Command::new("sh")
+        .args(["-c", "exec \"$@\" 7>status 2>checkpoint.err", "sh"])
+        .arg(checkpoint.get_program())
+        .args(checkpoint.get_args())
+        .current_dir(&first.folder)
+        .spawn()
+        .expect("a shell is there");
+    eventually("a zero byte", || {
+        let status = std::fs::read(first.folder.join("status")).unwrap_or_default();
+        let error = first.text("checkpoint.err");
+        assert!(error.is_empty(), "{error}");
+        status == [0]
+    });
+    assert!(proc::is_alive(pid));
+    assert!(checkpoint.try_wait().expect("our child").is_none());
+
+    let images = first.folder.join("images");
+    std::fs::create_dir(second.folder.join("work")).expect("a folder of ours");
+    let mut pages = Command::new("criu")
+        .args(["lazy-pages", "--page-server", "--address", "127.0.0.1"])
+        .args(["--port", &PORT.to_string(), "-v4", "--log-file", "lazy.log"])
+        .arg("-D")
+        .arg(&images)
+        .args(["-W", "work"])
+        .current_dir(&second.folder)
+        .spawn()
+        .expect("criu is there");
+    eventually("criu waits for a restore", || {
+        second.folder.join("work/lazy-pages.socket").exists()
+    });
+    let line = format!(
+        "restore --detach --lazy-pages --work-path work --image-path {} {}",
+        images.display(),
+        second.id
+    );
+    let restored = second.detached(&line);
+    assert_eq!(restored, 0, "{}", second.text("err"));
+    std::fs::write(second.folder.join("rootfs/go"), "").expect("a folder of ours");
+
+    // All of it is fetched sooner or later, and only then the first is gone.
+    assert!(pages.wait().expect("our child").success());
+    assert!(checkpoint.wait().expect("our child").success());
+    assert!(!proc::is_alive(pid));
+    assert!(first.leftovers().is_empty(), "{:?}", first.leftovers());
+    let numbers: String = (1..=50_000).map(|number| format!("{number}\n")).collect();
+    eventually("its memory is right", || {
+        second.text("rootfs/seen") == numbers
+    });
+    assert!(!first.folder.join("rootfs/seen").exists());
+    assert_eq!(second.state("status"), "running");
+}
+
+#[test]
+fn a_status_descriptor_that_cannot_be_written_is_refused() {
+    let bundle = Bundle::sh("sleep 100");
+    bundle.start();
+    let line = format!("checkpoint --lazy-pages --status-fd 7 {}", bundle.id);
+    let checkpoint = bundle.runtime(&line);
+    for opened in ["7</dev/null", "7>&-"] {
+        let output = Command::new("sh")
+            .args(["-c", &format!("exec \"$@\" {opened}"), "sh"])
+            .arg(checkpoint.get_program())
+            .args(checkpoint.get_args())
+            .current_dir(&bundle.folder)
+            .output()
+            .expect("a shell is there");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(error.contains("status-fd"), "{error}");
+    }
+    assert_eq!(bundle.state("status"), "running");
 }
 
 #[test]

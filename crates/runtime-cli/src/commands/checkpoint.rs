@@ -1,5 +1,10 @@
 //! `checkpoint`: writes a running container into files, by criu.
 
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+
+use rustix::fs::OFlags;
+use rustix::io::FdFlags;
+
 use crate::Command;
 use crate::criu::{self, Folders, Outside, SHARED_FLAGS};
 use crate::error::Error;
@@ -8,7 +13,7 @@ use crate::options::{Ends, Flag, Given, switch, value};
 use crate::record::{Container, Standing};
 use crate::removal;
 
-const FLAGS: [Flag; 15] = {
+const FLAGS: [Flag; 17] = {
     let [a, b, c, d, e, f, g] = SHARED_FLAGS;
     [
         a,
@@ -37,7 +42,18 @@ const FLAGS: [Flag; 15] = {
             &["tcp-skip-in-flight"],
             "without TCP connections that are being made",
         ),
-        value(&["page-server"], "send the memory to ADDRESS:PORT"),
+        value(
+            &["page-server"],
+            "send the memory to ADDRESS:PORT, or serve it there with --lazy-pages",
+        ),
+        switch(
+            &["lazy-pages"],
+            "keep the memory until a restore elsewhere has fetched it",
+        ),
+        value(
+            &["status-fd"],
+            "descriptor that gets a zero byte when lazy pages can be fetched",
+        ),
     ]
 };
 
@@ -51,6 +67,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
+    let status = status_descriptor(given)?;
     let container = Container::open(&globals.root, crate::only_id("checkpoint", given)?)?;
     let standing = container.standing();
     if !matches!(standing, Standing::Running | Standing::Created) {
@@ -66,6 +83,7 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
         });
     }
     let folders = Folders::of(given)?;
+    let lazy = given.is_on("lazy-pages");
     let action = match given.is_on("pre-dump") {
         true => "pre-dump",
         false => "dump",
@@ -77,7 +95,7 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
     dump.args(["--tree", &record.pid.to_string()]);
     dump.arg("--root").arg(&record.rootfs);
     dump.args(outside.left_out(&spec)?);
-    for flag in ["link-remap", "leave-running"] {
+    for flag in ["link-remap", "leave-running", "lazy-pages"] {
         if given.is_on(flag) {
             dump.arg(format!("--{flag}"));
         }
@@ -96,13 +114,46 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
             flag: "page-server".to_owned(),
             value: server.to_owned(),
         })?;
-        dump.args(["--page-server", "--address", address, "--port", port]);
+        // With lazy pages it is criu that is asked for the memory.
+        if !lazy {
+            dump.arg("--page-server");
+        }
+        dump.args(["--address", address, "--port", port]);
+    }
+    if let Some(fd) = &status {
+        dump.args(["--status-fd", &fd.as_raw_fd().to_string()]);
     }
     outside.write(&folders)?;
-    criu::run(dump, action, &folders)?;
+    // With lazy pages this lasts until they have been fetched.
+    criu::run(dump, action, &folders, status)?;
     if action == "dump" && !given.is_on("leave-running") {
         removal::kill(&container)?;
         removal::remove(globals, &container)?;
     }
     Ok(0)
+}
+
+/// The descriptor of `--status-fd`, which criu inherits.
+fn status_descriptor(given: &Given) -> Result<Option<OwnedFd>, Error> {
+    let Some(number) = given.number::<i32>("status-fd")?.filter(|fd| *fd != -1) else {
+        return Ok(None);
+    };
+    let refused = || Error::Value {
+        flag: "status-fd".to_owned(),
+        value: number.to_string(),
+    };
+    if number < 3 {
+        return Err(refused());
+    }
+    let fd = sys::fds::inherited(number).ok_or_else(refused)?;
+    // What we have opened ourselves closes at an exec; what the caller has passed on cannot.
+    if rustix::io::fcntl_getfd(&fd).is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC)) {
+        let _is_not_ours_to_close = fd.into_raw_fd();
+        return Err(refused());
+    }
+    let flags = rustix::fs::fcntl_getfl(&fd).map_err(|_| refused())?;
+    match flags.intersects(OFlags::WRONLY | OFlags::RDWR) {
+        true => Ok(Some(fd)),
+        false => Err(refused()),
+    }
 }

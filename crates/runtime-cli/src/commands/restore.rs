@@ -18,7 +18,7 @@ use crate::globals::Globals;
 use crate::options::{Ends, Flag, Given, switch, value};
 use crate::removal;
 
-const FLAGS: [Flag; 17] = {
+const FLAGS: [Flag; 18] = {
     let [a, b, c, d, e, f, g] = SHARED_FLAGS;
     [
         a,
@@ -38,6 +38,10 @@ const FLAGS: [Flag; 17] = {
         switch(
             &["auto-dedup"],
             "punch out of the images what has been read",
+        ),
+        switch(
+            &["lazy-pages"],
+            "fetch the memory when it is touched, from criu lazy-pages",
         ),
         value(&["lsm-profile"], "TYPE:NAME of a security module's label"),
         value(&["lsm-mount-context"], "SELinux context of mounts"),
@@ -104,7 +108,10 @@ fn follow(
             restore.arg(format!("--{flag}")).arg(value);
         }
     }
-    criu::run(restore, "restore", folders)?;
+    if given.is_on("lazy-pages") {
+        restore.arg("--lazy-pages");
+    }
+    criu::run(restore, "restore", folders, None)?;
     drop(root);
     let made = made(&pid_file)?;
     let pid = Pid::from_raw(made.pid).ok_or(Error::NotRunning)?;

@@ -118,7 +118,7 @@ impl Running {
     pub fn start(command: &mut Command) -> Self {
         let line = format!("{command:?}");
         // Whoever started the stories in the background may have had it ignored, and programs inherit that.
-        sys::signal::reset(Signal::INT.as_raw());
+        sys::signal::reset(rustix::process::Signal::INT.as_raw());
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -151,6 +151,11 @@ fn two_engines_of_ours_share_a_host() {
         error.contains("8080") && error.contains("already"),
         "{error}"
     );
+    // A rule that one puts into the other's tables would be damage to that one, and put right for ever.
+    let heals = || [&first, &second].map(|engine| engine.daemon_log().matches("made anew").count());
+    let before = heals();
+    std::thread::sleep(testkit::ms(1500));
+    assert_eq!(heals(), before, "they change each other's rules");
     drop((one, two));
     drop(second);
     drop(first);

@@ -47,7 +47,7 @@ pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>
 
 fn try_to(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>, netlink::Error> {
     let mut closed = Vec::new();
-    for foreign in look(socket, way.table)? {
+    for foreign in look(socket)? {
         match commit(socket, &plan_chain(&foreign, way)) {
             // EPERM: the table is its owner's alone.
             Err(error) if error.kind() == fault::Kind::Denied => closed.push(foreign.chain),
@@ -64,15 +64,22 @@ struct Foreign {
     rules: Vec<FoundRule>,
 }
 
-fn look(socket: &Socket, own_table: &str) -> Result<Vec<Foreign>, netlink::Error> {
+fn look(socket: &Socket) -> Result<Vec<Foreign>, netlink::Error> {
     chains(socket)?
         .into_iter()
-        .filter(|chain| chain.table != own_table && is_on_our_way(chain))
+        .filter(|chain| !is_a_daemons(&chain.table) && is_on_our_way(chain))
         .map(|chain| {
             let rules = rules(socket, chain.family, &chain.table, &chain.name)?;
             Ok(Foreign { chain, rules })
         })
         .collect()
+}
+
+/// Whether it is this daemon's table or that of another of its kind: what is not from or to bridges of its own passes there,
+/// and each would take a rule in its table for damage.
+fn is_a_daemons(table: &str) -> bool {
+    let rest = table.strip_prefix(FAMILY_NAME);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn is_on_our_way(chain: &FoundChain) -> bool {

@@ -277,3 +277,36 @@ fn what_engines_agree_by_is_out_of_other_users_reach() {
     assert_eq!(lines.next(), Some("/run/estiva-network.lock"), "{files}");
     assert_eq!(lan.host.sh("ls /run/lock"), "");
 }
+
+#[test]
+fn nothing_leaves_a_network_under_a_strangers_address() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer passes it on");
+    }
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create net");
+    let sly = idle(&engine, "--name sly --network net").place();
+    let receiver = lan
+        .world
+        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
+        .expect("a socket");
+    receiver
+        .set_read_timeout(Some(testkit::ms(500)))
+        .expect("ours");
+    let say = |from: IpAddr| {
+        sly.within(|| {
+            let socket = std::net::UdpSocket::bind(at(from, 0)).expect("it has that address");
+            drop(socket.send_to(b"believe me", at(testkit::lan::FAR, 4000)));
+        });
+    };
+    let mut buffer = [0; 64];
+    say(sly.v4("eth0"));
+    assert!(receiver.recv_from(&mut buffer).is_ok(), "the way is open");
+    for stranger in ["192.0.2.77", "10.200.1.1"] {
+        sly.sh(&format!("ip addr add {stranger}/32 dev eth0"));
+        say(ip(stranger));
+        let heard = receiver.recv_from(&mut buffer);
+        assert!(heard.is_err(), "heard from {stranger}: {heard:?}");
+    }
+}

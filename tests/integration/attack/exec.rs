@@ -226,9 +226,7 @@ fn a_container_that_kills_and_stops_what_enters_harms_itself_only() {
         soon(ms(3000), "exec elsewhere", || other.exec("true"));
         std::thread::sleep(ms(100));
     }
-    soon(ms(15_000), "rm -f of the sly one", || {
-        engine.ok("rm -f sly")
-    });
+    over_by(ms(15_000), &engine, "rm -f sly").success();
     for client in &mut caught {
         testkit::eventually("its clients are let go", || client.is_over());
     }

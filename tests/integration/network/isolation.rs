@@ -80,6 +80,20 @@ fn an_internal_network_has_no_way_out_or_in() {
     }
     assert!(!one.place.reaches_somehow(at(FAR, 7000)));
     assert!(!one.place.reaches_somehow(at(lan.client.ip, 7000)));
+    // Nor by words that wait for no answer.
+    let receiver = lan
+        .world
+        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
+        .expect("a socket");
+    receiver
+        .set_read_timeout(Some(testkit::ms(500)))
+        .expect("ours");
+    one.place.within(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        drop(socket.send_to(b"a secret", at(FAR, 4000)));
+    });
+    let heard = receiver.recv_from(&mut [0; 64]);
+    assert!(heard.is_err(), "{heard:?}");
     lan.client
         .sh(&format!("ip route add 10.94.0.0/24 via {}", lan.host.ip));
     assert!(!lan.client.reaches_somehow(at(one.ip(), 80)));
@@ -220,7 +234,8 @@ fn nobody_speaks_in_anothers_name() {
             let heard = receiver.recv_from(&mut buffer);
             assert!(heard.is_err(), "{network}: heard from {stolen}: {heard:?}");
         }
-        // It shouts that the victim lives with it; the others go on finding the victim.
+        // It shouts that the victim lives with it; the others go on finding the victim, whose address they know by then.
+        assert!(friend.place.reaches(at(victim.ip(), 80)));
         liar.place.sh(&format!(
             "busybox arping -U -c 2 -w 2 -I eth0 {} || true",
             victim.ip()

@@ -15,8 +15,9 @@
 //! ```
 //! **What a packet costs.** Every rule that a packet is asked costs it some 10 ns and every look into a set some 50, which is
 //! felt at 70,000 packets a second. So the first packet of a connection is asked everything, and the others as little as
-//! keeps the promises: a frame on a bridge one look at who sent it, a packet through the host one or two more. Rules for
-//! kinds of networks that are not there are left out; the first network of such a kind makes the tables anew.
+//! keeps the promises: a frame on a bridge one look at who sent it, a packet through the host one more on its way from a
+//! bridge and none on its way into one. Rules for kinds of networks that are not there are left out; the first network of
+//! such a kind makes the tables anew.
 //!
 //! **Published ports obey the host.** Under [`Policy::HostInput`] a connection's first packet is not translated when it
 //! arrives. It travels the host's input chains (any table's, iptables' too), and only what all of them accept comes to our

@@ -363,6 +363,14 @@ pub(super) fn translate_to(family: Family, address: IpAddr, port: u16) -> Phrase
     ]
 }
 
+/// Carries what this `EtherType` says, be it behind a VLAN's tag.
+pub(super) fn carries(ether_type: [u8; 2]) -> Phrase {
+    vec![
+        Expression::Meta(Meta::Protocol, FIRST),
+        Expression::Equal(FIRST, ether_type.to_vec()),
+    ]
+}
+
 /// Of this transport protocol.
 pub(super) fn transport(protocol: u8) -> Phrase {
     vec![

@@ -105,6 +105,8 @@ pub struct Net {
     /// Those of its subnets that others have a road to: nothing of them is translated, and a port of the host's that leads
     /// there ([`Port::host_port`] 0) is the container's own.
     pub routed: Vec<Subnet>,
+    /// Those of its subnets whose containers answer on every port to others that have a road there.
+    pub unprotected: Vec<Subnet>,
     /// Whether its containers may talk to each other.
     pub icc: bool,
     /// The bridge's own addresses.

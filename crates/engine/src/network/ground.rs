@@ -279,18 +279,19 @@ impl Ground {
     /// What the rules are told of a network.
     pub(crate) fn net(&self, record: &Record) -> Result<Net> {
         let options = BridgeOptions::parse(&record.options)?;
+        let mode_of = |is_ipv4| options.mode_of(is_ipv4);
+        let of_mode = |mode| {
+            let subnets = record.pools.iter().map(|p| p.subnet);
+            subnets.filter(move |s| mode_of(s.is_ipv4()) == mode)
+        };
         Ok(Net {
             id: record.id.clone(),
             bridge: self.bridge_of(record),
             subnets: record.pools.iter().map(|p| p.subnet).collect(),
             internal: record.internal,
             masquerade: options.masquerade,
-            routed: record
-                .pools
-                .iter()
-                .map(|p| p.subnet)
-                .filter(|s| options.mode_of(s.is_ipv4()) == GatewayMode::Routed)
-                .collect(),
+            routed: of_mode(GatewayMode::Routed).collect(),
+            unprotected: of_mode(GatewayMode::NatUnprotected).collect(),
             icc: options.icc,
             gateways: pools_with_host(record, &options)
                 .map(|p| p.gateway)

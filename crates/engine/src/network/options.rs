@@ -22,6 +22,8 @@ pub(crate) enum GatewayMode {
     /// Under the host's address, and by its ports.
     #[default]
     Nat,
+    /// As [`GatewayMode::Nat`], and by every port of the containers' own addresses, published or not.
+    NatUnprotected,
     /// By the containers' own addresses: others have a road there.
     Routed,
     /// Not at all, not even the host.
@@ -76,7 +78,7 @@ impl BridgeOptions {
     /// Reads them.
     ///
     /// # Errors
-    /// [`Error::Invalid`], with the option and its value; [`Error::Unimplemented`] for ways of routing that are not built.
+    /// [`Error::Invalid`], with the option and its value.
     pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self> {
         let mut read = Self::default();
         for (key, value) in options {
@@ -199,11 +201,9 @@ fn unknown(driver: &str, what: &str, value: &str, default: &str) -> Error {
 fn gateway_mode(key: &str, value: &str) -> Result<GatewayMode> {
     match value {
         "" | "nat" => Ok(GatewayMode::Nat),
+        "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
         "routed" => Ok(GatewayMode::Routed),
         "isolated" => Ok(GatewayMode::Isolated),
-        "nat-unprotected" => Err(Error::Unimplemented(format!(
-            "{key}={value} is not built: publish the ports that others shall reach, or use routed"
-        ))),
         _ => Err(Error::Invalid(format!(
             "failed to parse {key} value: {value} (unknown gateway mode {value})"
         ))),
@@ -288,7 +288,7 @@ mod tests {
             (BINDING, "here"),
             (PREFIX, "a/b"),
             (MODE4, "odd"),
-            (MODE6, "nat-unprotected"),
+            (MODE6, "unprotected"),
         ] {
             let error = BridgeOptions::parse(&options(&[(key, value)])).expect_err("refused");
             assert!(error.to_string().contains(key), "{error}");

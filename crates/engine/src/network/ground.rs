@@ -142,7 +142,7 @@ impl Ground {
         if self.owns_bridge(&record) {
             let options = BridgeOptions::parse(&record.options)?;
             let with_host = pools_with_host(&record, &options);
-            let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
+            let gateways = with_host.filter_map(|p| Some((p.gateway?, p.subnet.prefix)));
             link::ensure_bridge(&BridgeSpec {
                 name,
                 gateways: gateways.collect(),
@@ -294,7 +294,7 @@ impl Ground {
             unprotected: of_mode(GatewayMode::NatUnprotected).collect(),
             icc: options.icc,
             gateways: pools_with_host(record, &options)
-                .map(|p| p.gateway)
+                .filter_map(|p| p.gateway)
                 .collect(),
         })
     }

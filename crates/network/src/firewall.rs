@@ -26,8 +26,8 @@
 //! input chain sees them.
 //!
 //! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook that ends with a
-//! drop of everything (by its policy, as Docker sets one, or by a last rule) gets rules for our bridges there, where all of
-//! its own rules have been asked. Where that cannot be (`obstacles`, `legacy`) it is told.
+//! drop of everything (by its policy, as Docker sets one, or by a last rule, its own or that of a chain it jumps to) gets
+//! rules for our bridges there, where all of its own rules have been asked. Where that cannot be (`obstacles`, `legacy`) it is told.
 //!
 //! **Others' packets.** Containers need a host that forwards. One that did not before shall not become a road for others:
 //! where [`Firewall::guard`] says so, what is neither from nor to a bridge is dropped on its way through.
@@ -47,6 +47,7 @@ mod obstacles;
 mod plan;
 mod resolver;
 mod tables;
+mod walls;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};

@@ -76,9 +76,13 @@ fn make(
     };
     let mark = mark(owner);
     let ours = Change {
-        up: Some(true),
         alias: Some(&mark),
         ..change
+    };
+    // Not in one message: the kernel sets a link up before it hears of the rest.
+    let up = Change {
+        up: Some(true),
+        ..Change::default()
     };
     let mut plan = Plan::default();
     plan.add(Step::Make(name.to_owned()), message(&new));
@@ -88,6 +92,7 @@ fn make(
         Step::Configure(name.to_owned()),
         link::change_named(name, &ours),
     );
+    plan.add(Step::SetUp(name.to_owned()), link::change_named(name, &up));
     plan.carry_out(socket).inspect_err(|_| {
         let _ = remove_with(socket, name);
     })

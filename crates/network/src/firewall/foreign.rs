@@ -44,6 +44,15 @@ pub(super) struct Way<'a> {
 
 /// Makes others' chains as they should be; does nothing where they are. Tells the chains that take no rules of ours.
 pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error> {
+    let closed = try_again(socket, way)?;
+    // Chains and rules are read one after the other: who changes them meanwhile must not be told of as in the way.
+    match closed.iter().any(|chain| chain.why == Why::Shared) {
+        true => try_again(socket, way),
+        false => Ok(closed),
+    }
+}
+
+fn try_again(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error> {
     let mut attempt = 1;
     loop {
         match try_to(socket, way) {
@@ -67,13 +76,22 @@ fn try_to(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error>
         match commit(socket, &changes) {
             // EPERM: the table is its owner's alone.
             Err(error) if error.kind() == fault::Kind::Denied => {
-                let bases = table.bases.iter();
-                closed.extend(bases.map(|(chain, _)| table.closed(chain.clone(), Why::Owned)));
+                let chain = changes.iter().find_map(chain_of);
+                closed.extend(chain.map(|chain| table.closed(chain.to_owned(), Why::Owned)));
             }
             done => done?,
         }
     }
     Ok(closed)
+}
+
+/// The chain that a change of a rule is about.
+fn chain_of(change: &Change) -> Option<&str> {
+    match change {
+        Change::AddRule(rule) | Change::InsertRule { rule, .. } => Some(&rule.chain),
+        Change::DeleteRule { chain, .. } => Some(chain),
+        _ => None,
+    }
 }
 
 /// A chain that takes no rules of ours.
@@ -161,7 +179,7 @@ fn is_on_our_way(chain: &FoundChain) -> bool {
 
 /// What must be changed in a table, and the chains that are in the way and take no rules.
 fn plan(table: &Foreign, way: &Way<'_>) -> (Vec<Change>, Vec<String>) {
-    let mut wanted: BTreeMap<&str, (Option<u64>, Vec<(String, Phrase)>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Wanted> = BTreeMap::new();
     let mut shared = Vec::new();
     let (arriving, passing): (Vec<_>, Vec<_>) = table
         .bases
@@ -174,9 +192,13 @@ fn plan(table: &Foreign, way: &Way<'_>) -> (Vec<Change>, Vec<String>) {
     for (end, name, base) in &ends {
         let rules = wanted_for(base.hook, way);
         match end {
-            End::Wall(room) => drop(wanted.insert(&room.chain, (Some(room.before), rules))),
+            End::Wall(room) => {
+                let before = Some(room.before);
+                wanted.insert(&room.chain, Wanted { before, rules });
+            }
             End::Falls if base.policy == Policy::Drop => {
-                wanted.insert(name, (None, rules));
+                let before = None;
+                wanted.insert(name, Wanted { before, rules });
             }
             End::Shared { chain } if !rules.is_empty() => shared.push(chain.clone()),
             End::Falls | End::Open | End::Shared { .. } => {}
@@ -187,32 +209,36 @@ fn plan(table: &Foreign, way: &Way<'_>) -> (Vec<Change>, Vec<String>) {
         .flat_map(|(name, _)| asked_for_way_back(&table.rules, name));
     let asked: Vec<Room> = asked.collect();
     for room in &asked {
-        let rules = || (Some(room.before), wanted_for(Hook::Prerouting, way));
-        wanted.entry(&room.chain).or_insert_with(rules);
+        wanted.entry(&room.chain).or_insert_with(|| Wanted {
+            before: Some(room.before),
+            rules: wanted_for(Hook::Prerouting, way),
+        });
     }
     let bases = table.bases.iter().map(|(name, _)| name.as_str());
     let with_rules = table.rules.chains.keys().map(String::as_str);
     let names: BTreeSet<&str> = bases.chain(with_rules).collect();
-    let changes = names.into_iter().flat_map(|chain| {
-        let (before, rules) = wanted.remove(chain).unwrap_or_default();
-        plan_chain(table, chain, before, rules, way)
-    });
+    let changes = names
+        .into_iter()
+        .flat_map(|chain| plan_chain(table, chain, wanted.remove(chain).unwrap_or_default(), way));
     (changes.collect(), shared)
 }
 
-/// What must be changed in a chain so that these rules are at its end, which is before this rule if there is one.
-fn plan_chain(
-    table: &Foreign,
-    chain: &str,
+/// The rules of ours that a chain shall have, by their comments.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Right before the rule of this handle; else at the end.
     before: Option<u64>,
-    wanted: Vec<(String, Phrase)>,
-    way: &Way<'_>,
-) -> Vec<Change> {
+    rules: Vec<(String, Phrase)>,
+}
+
+/// What must be changed in a chain so that it has just these.
+fn plan_chain(table: &Foreign, chain: &str, wanted: Wanted, way: &Way<'_>) -> Vec<Change> {
+    let Wanted { before, rules } = wanted;
     let found = table.rules.chains.get(chain);
     let found = found.map(Vec::as_slice).unwrap_or_default();
     let end = before.and_then(|handle| found.iter().position(|rule| rule.handle == handle));
     let (asked, never_asked) = found.split_at(end.unwrap_or(found.len()));
-    if is_right(asked, &wanted, way.table) && !never_asked.iter().any(|r| is_ours(r, way.table)) {
+    if is_right(asked, &rules, way.table) && !never_asked.iter().any(|r| is_ours(r, way.table)) {
         return Vec::new();
     }
     let ours = found.iter().filter(|rule| is_ours(rule, way.table));
@@ -222,7 +248,7 @@ fn plan_chain(
         chain: chain.to_owned(),
         handle: rule.handle,
     });
-    let additions = wanted.into_iter().map(|(comment, expressions)| {
+    let additions = rules.into_iter().map(|(comment, expressions)| {
         let rule = Rule {
             family: table.family,
             table: table.name.clone(),

@@ -20,7 +20,7 @@ use crate::socket::Socket;
 
 pub use change::{Base, Chain, ChainKind, Change, Hook, Policy, Rule};
 pub use dump::{FoundChain, FoundRule, chains, rules, table_rules, tables};
-pub use effect::{Effect, Whom};
+pub use effect::{Effect, Interfaces, Whom};
 pub use expression::{Ct, Expression, FibResult, Meta, Nat, Payload, Slot, Verdict, fib};
 pub use set::{Element, Key, Set, Type};
 pub use watch::{Event, Watch};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::message::{Attribute, Attributes, Message, Writer};
 use crate::nft::change::{Base, ChainKind, Hook, Policy};
-use crate::nft::effect::{self, Effect};
+use crate::nft::effect::{self, Effect, Interfaces};
 use crate::nft::{Family, HEADER, request};
 use crate::socket::Socket;
 
@@ -37,6 +37,8 @@ pub struct FoundRule {
     pub comment: Option<String>,
     /// What it does to the packets that come to it.
     pub effect: Effect,
+    /// What it asks of interfaces, where it asks nothing else and only for names.
+    pub interfaces: Option<Interfaces>,
     /// Whether it asks if a packet's source is reached by the interface that it came in by.
     pub asks_way_back: bool,
 }
@@ -121,6 +123,9 @@ fn read_rule(message: &Message, table: &str) -> Option<(String, FoundRule)> {
         effect: attributes
             .get(4)
             .map_or(Effect::Nothing, |list| effect::read(&list.nested())),
+        interfaces: attributes
+            .get(4)
+            .and_then(|list| effect::interfaces(&list.nested())),
         asks_way_back: attributes
             .get(4)
             .is_some_and(|list| effect::asks_way_back(&list.nested())),

@@ -9,6 +9,8 @@ pub enum Effect {
     Nothing,
     /// All are dropped or rejected: nothing behind it is ever asked.
     Wall,
+    /// Those of some interfaces are dropped or rejected, with nothing else asked of them.
+    WallOfInterfaces,
     /// All are accepted by this chain.
     Accepts,
     /// All go back to where the chain was jumped to from.
@@ -55,6 +57,43 @@ pub(super) fn asks_way_back(expressions: &Attributes<'_>) -> bool {
             _ => false,
         }
     })
+}
+
+/// What a rule asks of interfaces by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// Of that which a packet came in by: what its name, filled up with zeros to 16 bytes, begins with.
+    pub input: Option<Vec<u8>>,
+    /// Likewise of that which it goes out by.
+    pub output: Option<Vec<u8>>,
+}
+
+/// What a rule's expressions ask of interfaces; `None` where it is anything but equality with one name each.
+pub(super) fn interfaces(expressions: &Attributes<'_>) -> Option<Interfaces> {
+    let mut asked = Interfaces::default();
+    let mut loaded = None;
+    for expression in expressions.clone() {
+        let expression = expression.nested();
+        let data = expression.get(2).map(|data| data.nested());
+        let number = |kind: u16| data.as_ref()?.get(kind)?.be32();
+        match expression.get(1)?.text()? {
+            "meta" => loaded = number(2),
+            "cmp" if number(2) == Some(EQUAL) => {
+                let value = data.as_ref()?.get(3)?.nested().get(1)?.value.to_vec();
+                let place = match loaded.take()? {
+                    INPUT_NAME => &mut asked.input,
+                    OUTPUT_NAME => &mut asked.output,
+                    _ => return None,
+                };
+                if place.replace(value).is_some() {
+                    return None;
+                }
+            }
+            "counter" | "log" | "immediate" | "reject" | "target" => {}
+            _ => return None,
+        }
+    }
+    (asked != Interfaces::default()).then_some(asked)
 }
 
 /// Reads a rule's expressions.
@@ -166,6 +205,7 @@ impl Reading {
             (_, None | Some(Verdict::Continue)) => Effect::Nothing,
             (_, Some(Verdict::Jump(to))) => leads(to, true),
             (_, Some(Verdict::Goto(to))) => leads(to, false),
+            (_, Some(Verdict::Drop)) if whom == Whom::OfInterfaces => Effect::WallOfInterfaces,
             (_, Some(_)) if whom != Whom::All => Effect::Some,
             (_, Some(Verdict::Drop)) => Effect::Wall,
             (_, Some(Verdict::Accept)) => Effect::Accepts,
@@ -176,8 +216,13 @@ impl Reading {
 
 /// `NFT_REG_VERDICT`.
 const VERDICT: u32 = 0;
-/// `NFT_META_IIF`, `NFT_META_OIF`, `NFT_META_IIFNAME`, `NFT_META_OIFNAME`.
-const INTERFACES: [u32; 4] = [4, 5, 6, 7];
+/// `NFT_META_IIFNAME` and `NFT_META_OIFNAME`.
+const INPUT_NAME: u32 = 6;
+const OUTPUT_NAME: u32 = 7;
+/// Those, `NFT_META_IIF` and `NFT_META_OIF`.
+const INTERFACES: [u32; 4] = [4, 5, INPUT_NAME, OUTPUT_NAME];
+/// `NFT_CMP_EQ`.
+const EQUAL: u32 = 0;
 
 /// The verdict in the data of an immediate: `NFTA_IMMEDIATE_DATA`, `NFTA_DATA_VERDICT`, `NFTA_VERDICT_CODE` and `_CHAIN`.
 fn verdict(immediate: &Attributes<'_>) -> Option<Verdict> {

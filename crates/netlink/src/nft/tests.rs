@@ -152,7 +152,10 @@ fn a_rule_that_ends_every_packet_is_known_and_others_go_before_it() {
         let look = || rules(&socket, Family::Ip, "t", "c").expect("dump");
         let before = look();
         let effects: Vec<&Effect> = before.iter().map(|rule| &rule.effect).collect();
-        assert_eq!(effects, [&Effect::Some, &Effect::Accepts, &Effect::Wall]);
+        assert_eq!(
+            effects,
+            [&Effect::WallOfInterfaces, &Effect::Accepts, &Effect::Wall]
+        );
         let before = before[2].handle;
         let insert = |comment| Change::InsertRule {
             rule: rule(comment, &accept),
@@ -171,6 +174,7 @@ fn what_others_rules_do_is_known_as_far_as_it_matters() {
         map m { type ifname : verdict; elements = { "x" : jump a } }
         chain a { counter; log prefix "x"; limit rate 1/second log; meta l4proto tcp reject; reject; }
         chain b { iifname "x" jump a; iif lo oifname { "x", "y" } goto a; tcp dport 1 jump a; meta mark 1 iifname x goto a; }
+        chain e { iifname "x" oifname "y" jump a; iifname "x" oifname "y" counter reject; iifname "y" drop; iifname "x" oifname "y" tcp dport 1 drop; }
         chain d { fib saddr . mark . iif oif missing drop; fib saddr . iif oif exists accept; fib daddr . iif type local accept; }
         chain c { counter jump b; goto b; return; ct state new return; iifname vmap @m; accept; drop; }
     }"#;
@@ -210,12 +214,32 @@ fn what_others_rules_do_is_known_as_far_as_it_matters() {
         );
         let asks: Vec<bool> = rules["d"].iter().map(|rule| rule.asks_way_back).collect();
         assert_eq!(asks, [true, true, false]);
+        assert_eq!(
+            effects("e")[1..],
+            [
+                Effect::WallOfInterfaces,
+                Effect::WallOfInterfaces,
+                Effect::Some
+            ]
+        );
+        let name = |text: &str| Some(Key::new().interface(text).bytes().to_vec());
+        let both = Interfaces {
+            input: name("x"),
+            output: name("y"),
+        };
+        let one = Interfaces {
+            input: name("y"),
+            output: None,
+        };
+        let asked: Vec<_> = rules["e"].iter().map(|rule| &rule.interfaces).collect();
+        assert_eq!(asked, [&Some(both.clone()), &Some(both), &Some(one), &None]);
+        assert!(rules["a"].iter().all(|rule| rule.interfaces.is_none()));
         let found = chains(&socket).expect("dump");
         let uses = |name: &str| found.iter().find(|c| c.name == name).map(|c| c.uses);
         assert_eq!(
             uses("a"),
-            Some(5 + 4 + 1),
-            "five rules, and four and the map lead there"
+            Some(5 + 5 + 1),
+            "five rules, and five and the map lead there"
         );
         assert_eq!(uses("b"), Some(4 + 2));
         assert_eq!(uses("c"), Some(7));

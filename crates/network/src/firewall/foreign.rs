@@ -15,13 +15,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use netlink::nft::{
-    Base, ChainKind, Change, Family, FoundChain, FoundRule, Hook, Policy, Rule, chains, commit,
-    table_rules,
+    Base, ChainKind, Change, Family, FoundChain, FoundRule, Hook, Interfaces, Policy, Rule, chains,
+    commit, table_rules,
 };
 use netlink::socket::Socket;
 
 use crate::firewall::walls::{End, Room, Rules, asked_for_way_back, end_of};
-use crate::firewall::words::{Phrase, accept, counted, from, rule, to};
+use crate::firewall::words::{Phrase, accept, counted, from, from_named, rule, to, to_named};
 
 /// How often to look again when a chain changed between looking and acting.
 const ATTEMPTS: usize = 5;
@@ -179,52 +179,55 @@ fn is_on_our_way(chain: &FoundChain) -> bool {
 
 /// What must be changed in a table, and the chains that are in the way and take no rules.
 fn plan(table: &Foreign, way: &Way<'_>) -> (Vec<Change>, Vec<String>) {
-    let mut wanted: BTreeMap<&str, Wanted> = BTreeMap::new();
+    let mut wanted: BTreeMap<String, Vec<Wanted>> = BTreeMap::new();
     let mut shared = Vec::new();
     let (arriving, passing): (Vec<_>, Vec<_>) = table
         .bases
         .iter()
         .partition(|(_, base)| base.hook == Hook::Prerouting);
-    let ends: Vec<(End, &String, &Base)> = passing
-        .into_iter()
-        .map(|(name, base)| (end_of(&table.rules, name, is_of_our_kind), name, base))
-        .collect();
-    for (end, name, base) in &ends {
-        let rules = wanted_for(base.hook, way);
+    let mut want = |hook: Hook, room: Room| {
+        wanted.entry(room.chain).or_default().push(Wanted {
+            before: Some(room.before),
+            rules: wanted_for(hook, &room.of, way),
+        });
+    };
+    let mut by_policy = Vec::new();
+    for (name, base) in passing {
+        let (end, rooms) = end_of(&table.rules, name, is_of_our_kind);
+        rooms.into_iter().for_each(|room| want(base.hook, room));
         match end {
-            End::Wall(room) => {
-                let before = Some(room.before);
-                wanted.insert(&room.chain, Wanted { before, rules });
-            }
-            End::Falls if base.policy == Policy::Drop => {
-                let before = None;
-                wanted.insert(name, Wanted { before, rules });
-            }
-            End::Shared { chain } if !rules.is_empty() => shared.push(chain.clone()),
-            End::Falls | End::Open | End::Shared { .. } => {}
+            End::Wall(room) => want(base.hook, room),
+            End::Falls if base.policy == Policy::Drop => by_policy.push((name, base.hook)),
+            End::Shared { chain } => shared.push((base.hook, chain)),
+            End::Falls | End::Open => {}
         }
     }
-    let asked = arriving
-        .iter()
-        .flat_map(|(name, _)| asked_for_way_back(&table.rules, name));
-    let asked: Vec<Room> = asked.collect();
-    for room in &asked {
-        wanted.entry(&room.chain).or_insert_with(|| Wanted {
-            before: Some(room.before),
-            rules: wanted_for(Hook::Prerouting, way),
+    for (name, _) in arriving {
+        let rooms = asked_for_way_back(&table.rules, name);
+        rooms
+            .into_iter()
+            .for_each(|room| want(Hook::Prerouting, room));
+    }
+    for (name, hook) in by_policy {
+        wanted.entry(name.clone()).or_default().push(Wanted {
+            before: None,
+            rules: wanted_for(hook, &Interfaces::default(), way),
         });
     }
+    // Where nothing is wanted nothing is in the way.
+    shared.retain(|(hook, _)| !wanted_for(*hook, &Interfaces::default(), way).is_empty());
+    let shared = shared.into_iter().map(|(_, chain)| chain);
     let bases = table.bases.iter().map(|(name, _)| name.as_str());
     let with_rules = table.rules.chains.keys().map(String::as_str);
     let names: BTreeSet<&str> = bases.chain(with_rules).collect();
     let changes = names
         .into_iter()
         .flat_map(|chain| plan_chain(table, chain, wanted.remove(chain).unwrap_or_default(), way));
-    (changes.collect(), shared)
+    (changes.collect(), shared.collect())
 }
 
-/// The rules of ours that a chain shall have, by their comments.
-#[derive(Debug, Default)]
+/// Rules of ours at one place of a chain, by their comments.
+#[derive(Debug)]
 struct Wanted {
     /// Right before the rule of this handle; else at the end.
     before: Option<u64>,
@@ -232,13 +235,10 @@ struct Wanted {
 }
 
 /// What must be changed in a chain so that it has just these.
-fn plan_chain(table: &Foreign, chain: &str, wanted: Wanted, way: &Way<'_>) -> Vec<Change> {
-    let Wanted { before, rules } = wanted;
+fn plan_chain(table: &Foreign, chain: &str, wanted: Vec<Wanted>, way: &Way<'_>) -> Vec<Change> {
     let found = table.rules.chains.get(chain);
     let found = found.map(Vec::as_slice).unwrap_or_default();
-    let end = before.and_then(|handle| found.iter().position(|rule| rule.handle == handle));
-    let (asked, never_asked) = found.split_at(end.unwrap_or(found.len()));
-    if is_right(asked, &rules, way.table) && !never_asked.iter().any(|r| is_ours(r, way.table)) {
+    if is_right(found, &wanted, way.table) {
         return Vec::new();
     }
     let ours = found.iter().filter(|rule| is_ours(rule, way.table));
@@ -248,60 +248,72 @@ fn plan_chain(table: &Foreign, chain: &str, wanted: Wanted, way: &Way<'_>) -> Ve
         chain: chain.to_owned(),
         handle: rule.handle,
     });
-    let additions = rules.into_iter().map(|(comment, expressions)| {
-        let rule = Rule {
-            family: table.family,
-            table: table.name.clone(),
-            chain: chain.to_owned(),
-            expressions,
-            comment: Some(comment),
-        };
-        match before {
-            Some(before) => Change::InsertRule { rule, before },
-            None => Change::AddRule(rule),
-        }
+    let additions = wanted.into_iter().flat_map(|Wanted { before, rules }| {
+        rules.into_iter().map(move |(comment, expressions)| {
+            let rule = Rule {
+                family: table.family,
+                table: table.name.clone(),
+                chain: chain.to_owned(),
+                expressions,
+                comment: Some(comment),
+            };
+            match before {
+                Some(before) => Change::InsertRule { rule, before },
+                None => Change::AddRule(rule),
+            }
+        })
     });
     deletions.chain(additions).collect()
 }
 
-/// The rules that shall be before what drops at this hook, by their comments.
-fn wanted_for(hook: Hook, way: &Way<'_>) -> Vec<(String, Phrase)> {
+/// The rules that shall be before what drops packets of these interfaces at this hook, by their comments.
+fn wanted_for(hook: Hook, of: &Interfaces, way: &Way<'_>) -> Vec<(String, Phrase)> {
     let accepted = |comment: String, words: Phrase| (comment, rule([words, counted(), accept()]));
+    let from_it = |link: &str| {
+        let words = rule([from(link), to_named(of.output.as_deref())]);
+        let may_be = of.input.is_none();
+        may_be.then(|| accepted(format!("{}: from {link}", way.table), words))
+    };
+    let to_it = |link: &str| {
+        let words = rule([from_named(of.input.as_deref()), to(link)]);
+        let may_be = of.output.is_none();
+        may_be.then(|| accepted(format!("{}: to {link}", way.table), words))
+    };
     match hook {
         Hook::Forward => way
             .bridges
             .iter()
-            .flat_map(|bridge| {
-                [
-                    accepted(format!("{}: from {bridge}", way.table), from(bridge)),
-                    accepted(format!("{}: to {bridge}", way.table), to(bridge)),
-                ]
-            })
+            .flat_map(|bridge| [from_it(bridge), to_it(bridge)])
+            .flatten()
             .collect(),
-        Hook::Output if !way.bridges.is_empty() => way
-            .out
-            .iter()
-            .map(|out| accepted(format!("{}: to {out}", way.table), to(out)))
-            .collect(),
-        Hook::Prerouting if !way.bridges.is_empty() => way
-            .inside
-            .iter()
-            .map(|inside| accepted(format!("{}: from {inside}", way.table), from(inside)))
-            .collect(),
+        Hook::Output if !way.bridges.is_empty() => way.out.and_then(to_it).into_iter().collect(),
+        Hook::Prerouting if !way.bridges.is_empty() => {
+            way.inside.and_then(from_it).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }
 
-/// Whether exactly the wanted rules are there, with nothing behind them but those of other daemons of our kind.
-fn is_right(rules: &[FoundRule], wanted: &[(String, Phrase)], table: &str) -> bool {
-    let ours: Vec<&str> = rules
-        .iter()
-        .filter(|rule| is_ours(rule, table))
-        .filter_map(|rule| rule.comment.as_deref())
-        .collect();
-    let first = rules.iter().position(|rule| is_ours(rule, table));
-    let behind = &rules[first.unwrap_or(rules.len())..];
-    ours.iter().eq(wanted.iter().map(|(comment, _)| comment)) && behind.iter().all(is_of_our_kind)
+/// Whether exactly the wanted rules are there, with nothing between them and their places but those of other daemons of our
+/// kind.
+fn is_right(found: &[FoundRule], wanted: &[Wanted], table: &str) -> bool {
+    let count = found.iter().filter(|rule| is_ours(rule, table)).count();
+    let expected: usize = wanted.iter().map(|one| one.rules.len()).sum();
+    let is_in_place = |wanted: &Wanted| {
+        let place = match wanted.before {
+            Some(handle) => found.iter().position(|rule| rule.handle == handle),
+            None => Some(found.len()),
+        };
+        let before = &found[..place.unwrap_or(0)];
+        let kin = before.iter().rev().take_while(|rule| is_of_our_kind(rule));
+        let ours = kin.filter(|rule| is_ours(rule, table));
+        ours.filter_map(|rule| rule.comment.as_deref()).eq(wanted
+            .rules
+            .iter()
+            .rev()
+            .map(|(comment, _)| comment))
+    };
+    count == expected && wanted.iter().all(is_in_place)
 }
 
 fn is_ours(rule: &FoundRule, table: &str) -> bool {
@@ -333,6 +345,7 @@ mod tests {
             handle,
             comment: (!comment.is_empty()).then(|| (*comment).to_owned()),
             effect: effect(comment),
+            interfaces: None,
             asks_way_back: comment == &"back",
         });
         let base = Base {
@@ -429,6 +442,7 @@ mod tests {
                 whom: Whom::All,
                 comes_back: true,
             },
+            interfaces: None,
             asks_way_back: false,
         };
         let mut table = foreign(Hook::Forward, Policy::Accept, &[IN, OUT]);

@@ -9,13 +9,15 @@
 //! filter_FORWARD_ZONES: iifname "eth1" goto filter_FWD_home ; goto filter_FWD_public
 //! filter_FWD_public: jump … ; jump … ; reject          ◄─ the end of all that is from nowhere else
 //! ```
+//! Where a chain jumps for some interfaces and then drops what is left of just these, there is an end of the same kind.
+//!
 //! But a chain that others come to with a condition (`ip saddr … jump LOGDROP`) is how somebody drops what he means to drop:
 //! nothing is put into it. Where it decides on nothing by itself, room is made before the jump to it, and otherwise nowhere:
 //! that is told. Conditions on interfaces alone are no such thing: they share out what comes among chains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use netlink::nft::{Effect, FoundRule, Whom};
+use netlink::nft::{Effect, FoundRule, Interfaces, Whom};
 
 /// More jumps the kernel takes none (`NFT_JUMP_STACK_SIZE`).
 const DEEPEST: usize = 16;
@@ -50,19 +52,32 @@ pub(super) enum End {
 pub(super) struct Room {
     /// In this chain,
     pub(super) chain: String,
-    /// before the rule of this handle.
+    /// before the rule of this handle,
     pub(super) before: u64,
+    /// and only for packets of these interfaces: what of others comes by is not at its end yet.
+    pub(super) of: Interfaces,
 }
 
-/// How a base chain ends. `is_passed_over` tells the rules that are not looked at: our own, and those of our kind.
-pub(super) fn end_of(rules: &Rules, base: &str, is_passed_over: fn(&FoundRule) -> bool) -> End {
+/// How a base chain ends, and on the way there for packets of some interfaces. `is_passed_over` tells the rules that are not
+/// looked at: our own, and those of our kind.
+pub(super) fn end_of(
+    rules: &Rules,
+    base: &str,
+    is_passed_over: fn(&FoundRule) -> bool,
+) -> (End, Vec<Room>) {
     let mut search = Search {
         rules,
         is_passed_over,
         known: BTreeMap::new(),
         idle: BTreeMap::new(),
+        on_the_way: BTreeSet::new(),
     };
-    search.end_of(base, 0)
+    let end = search.end_of(base, 0);
+    let mut rooms: Vec<Room> = search.shared_out(base).collect();
+    for chain in &search.on_the_way {
+        rooms.extend(search.shared_out(chain));
+    }
+    (end, rooms)
 }
 
 /// Where it is first asked, in each chain that leads on from a base chain, whether a packet came the way that its source is
@@ -85,6 +100,7 @@ pub(super) fn asked_for_way_back(rules: &Rules, base: &str) -> Vec<Room> {
         Some(Room {
             chain: name.to_owned(),
             before: asks.handle,
+            of: Interfaces::default(),
         })
     };
     names.into_iter().filter_map(room).collect()
@@ -95,6 +111,8 @@ struct Search<'a> {
     is_passed_over: fn(&FoundRule) -> bool,
     /// So that a chain is looked at once, however many lead there.
     known: BTreeMap<&'a str, End>,
+    /// The chains with an end that every packet comes to that was not decided on before, and nobody else.
+    on_the_way: BTreeSet<&'a str>,
     idle: BTreeMap<&'a str, Idle>,
 }
 
@@ -133,27 +151,66 @@ impl<'a> Search<'a> {
             let room = || Room {
                 chain: name.to_owned(),
                 before: rule.handle,
+                of: Interfaces::default(),
             };
             match &rule.effect {
-                Effect::Nothing | Effect::Some => {}
+                Effect::Nothing | Effect::Some | Effect::WallOfInterfaces => {}
                 Effect::Wall => return End::Wall(room()),
                 Effect::Accepts => return End::Open,
                 Effect::Returns => return End::Falls,
                 Effect::Leads { whom, .. } if *whom != Whom::All => {}
-                Effect::Leads { to, comes_back, .. } => match self.end_of(to, depth + 1) {
-                    End::Falls if *comes_back => {}
-                    End::Wall(_) if self.is_for_all(to) => return self.known[to.as_str()].clone(),
-                    End::Wall(_) | End::Shared { .. }
-                        if self.idle(to, depth + 1) == Idle::Drops =>
-                    {
-                        return End::Wall(room());
+                Effect::Leads { to, comes_back, .. } => {
+                    let end = self.end_of(to, depth + 1);
+                    let has_end = matches!(end, End::Wall(_) | End::Shared { .. })
+                        || self.shared_out(to).next().is_some();
+                    let is_open = !matches!(end, End::Shared { .. }) && self.is_for_all(to);
+                    match (has_end, is_open) {
+                        (false, _) => {}
+                        (true, true) => drop(self.on_the_way.insert(to)),
+                        (true, false) if self.idle(to, depth + 1) == Idle::Drops => {
+                            return End::Wall(room());
+                        }
+                        (true, false) => {
+                            let chain = to.clone();
+                            return match end {
+                                End::Shared { .. } => end,
+                                _ => End::Shared { chain },
+                            };
+                        }
                     }
-                    End::Wall(_) => return End::Shared { chain: to.clone() },
-                    end => return end,
-                },
+                    if !(end == End::Falls && *comes_back) {
+                        return end;
+                    }
+                }
             }
         }
         End::Falls
+    }
+
+    /// Where a chain drops what another has not decided on that it jumped to for just these interfaces, as firewalld shares
+    /// out its zones from 2.0 on: `oifname "eth0" jump filter_FWD_public; oifname "eth0" reject`.
+    fn shared_out(&self, name: &'a str) -> impl Iterator<Item = Room> + use<'a> {
+        let pairs = self.chain(name).zip(self.chain(name).skip(1));
+        let ends = pairs.filter(|(lead, wall)| {
+            let is_shared_out = matches!(
+                lead.effect,
+                Effect::Leads {
+                    whom: Whom::OfInterfaces,
+                    comes_back: true,
+                    ..
+                }
+            );
+            is_shared_out
+                && wall.effect == Effect::WallOfInterfaces
+                && lead.interfaces == wall.interfaces
+        });
+        ends.filter_map(move |(_, wall)| {
+            Some(Room {
+                chain: name.to_owned(),
+                before: wall.handle,
+                of: wall.interfaces.clone()?,
+            })
+        })
     }
 
     /// Whether nothing leads to a chain with a condition, but on interfaces: neither a rule nor an element of a map.
@@ -187,7 +244,9 @@ impl<'a> Search<'a> {
                 Effect::Nothing => {}
                 Effect::Wall => return Idle::Drops,
                 Effect::Returns => return Idle::Falls,
-                Effect::Accepts | Effect::Some => return Idle::Decides,
+                Effect::Accepts | Effect::Some | Effect::WallOfInterfaces => {
+                    return Idle::Decides;
+                }
                 Effect::Leads {
                     to,
                     whom,
@@ -209,7 +268,8 @@ mod tests {
     use super::*;
 
     /// Rules in a small language, a chain a line: `name: word word …`, where `+x` jumps to x, `>x` goes there for good,
-    /// `i` and `c` before them mean that it asks for an interface or more; `.` counts, `?` may decide, `drop`, `accept`,
+    /// `i` and `c` before them mean that it asks for an interface, called as the chain's last letter, or more; `xa` drops
+    /// what is of interface a; `.` counts, `?` may decide, `drop`, `accept`,
     /// `return`, `ours`. Handles are numbered through the table from 1.
     fn table(text: &str, also: &[(&str, u32)]) -> Rules {
         let mut rules = Rules::default();
@@ -227,6 +287,7 @@ mod tests {
                     "." => Effect::Nothing,
                     "?" | "ours" | "back" => Effect::Some,
                     "drop" => Effect::Wall,
+                    _ if word.starts_with('x') => Effect::WallOfInterfaces,
                     "accept" => Effect::Accepts,
                     "return" => Effect::Returns,
                     _ if word.starts_with('i') => leads(&word[1..], Whom::OfInterfaces),
@@ -237,6 +298,10 @@ mod tests {
                     handle,
                     comment: (word == "ours").then(|| "ours".into()),
                     effect,
+                    interfaces: word.starts_with(['i', 'x']).then(|| Interfaces {
+                        input: None,
+                        output: word.get(word.len() - 1..).map(|name| name.into()),
+                    }),
                     asks_way_back: word == "back",
                 }
             });
@@ -258,13 +323,14 @@ mod tests {
     }
 
     fn end(text: &str) -> End {
-        end_of(&table(text, &[]), "base", |rule| rule.comment.is_some())
+        end_of(&table(text, &[]), "base", |rule| rule.comment.is_some()).0
     }
 
     fn wall(chain: &str, before: u64) -> End {
         End::Wall(Room {
             chain: chain.into(),
             before,
+            of: Interfaces::default(),
         })
     }
 
@@ -305,6 +371,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_interfaces_that_were_shared_out_is_an_end_too() {
+        let rooms = |text: &str| {
+            let (end, rooms) = end_of(&table(text, &[]), "base", |rule| rule.comment.is_some());
+            let places = rooms
+                .iter()
+                .map(|room| format!("{} {}", room.chain, room.before));
+            assert!(rooms.iter().all(|room| room.of.output.is_some()));
+            (end, places.collect::<Vec<_>>().join(", "))
+        };
+        // As firewalld from 2.0 on has it.
+        let zones = "base: ? +zones drop
+            zones: i+a xa i+b ours xb +a drop
+            a: ?
+            b: .";
+        assert_eq!(rooms(zones), (wall("zones", 10), "zones 5, zones 8".into()));
+        // What was not shared out before, or is of another interface, is meant.
+        assert_eq!(rooms("base: xa ? xa i+a . xa i+a xb\na: ?").1, "");
+        assert_eq!(rooms("base: i+a xa\na: ?"), (End::Falls, "base 2".into()));
+        let meant = "base: c+zones +zones\nzones: i+a xa\na: ?";
+        let shared = End::Shared {
+            chain: "zones".into(),
+        };
+        assert_eq!(rooms(meant), (shared, String::new()));
+    }
+
+    #[test]
     fn what_somebody_means_to_drop_stays_dropped() {
         // The same chain for what is bad and for what is left: room is before the jump, for it does nothing else.
         assert_eq!(end("base: c+no ? +no\nno: . drop"), wall("base", 3));
@@ -318,7 +410,7 @@ mod tests {
         assert_eq!(end("base: c+no +last\nlast: +no\nno: ? drop"), shared);
         // A map may lead there, whose elements nobody looks at.
         let mapped = table("base: +no\nno: ? drop", &[("no", 1)]);
-        assert_eq!(end_of(&mapped, "base", |_| false), shared);
+        assert_eq!(end_of(&mapped, "base", |_| false).0, shared);
     }
 
     #[test]

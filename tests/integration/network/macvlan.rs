@@ -219,7 +219,7 @@ fn several_subnets_have_a_router_each_and_serve_in_their_order() {
     assert_eq!(four.place().default_routes()[0].0, ip("10.93.0.254"));
     let error = engine.fails(125, "run --rm --network wire --ip 10.93.0.7 busybox true");
     assert!(error.contains("Address already in use"), "{error}");
-    engine.refuses("create --network wire --ip 10.94.0.7 busybox true");
+    engine.refuses("run --rm --network wire --ip 10.94.0.7 busybox true");
     if Engine::is_peer() {
         return;
     }

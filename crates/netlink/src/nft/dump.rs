@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::message::{Attribute, Attributes, Message, Writer};
 use crate::nft::change::{Base, ChainKind, Hook, Policy};
-use crate::nft::effect::{self, Effect, Interfaces};
+use crate::nft::effect::{self, Effect, Interfaces, Whom};
 use crate::nft::{Family, HEADER, request};
 use crate::socket::Socket;
 
@@ -37,7 +37,7 @@ pub struct FoundRule {
     pub comment: Option<String>,
     /// What it does to the packets that come to it.
     pub effect: Effect,
-    /// What it asks of interfaces, where it asks nothing else and only for names.
+    /// What it asks of interfaces, where it leads on or drops for that alone, and only for names.
     pub interfaces: Option<Interfaces>,
     /// Whether it asks if a packet's source is reached by the interface that it came in by.
     pub asks_way_back: bool,
@@ -117,18 +117,27 @@ fn read_rule(message: &Message, table: &str) -> Option<(String, FoundRule)> {
     if text(&attributes, 1)? != table {
         return None;
     }
+    let expressions = attributes.get(4).map(|list| list.nested());
+    let effect = expressions.as_ref().map_or(Effect::Nothing, effect::read);
+    // Tables have thousands of rules, and few of these.
+    let is_of_interfaces = matches!(
+        effect,
+        Effect::WallOfInterfaces
+            | Effect::Leads {
+                whom: Whom::OfInterfaces,
+                ..
+            }
+    );
     let rule = FoundRule {
         handle: attributes.get(3)?.be64()?,
         comment: attributes.get(7).and_then(comment),
-        effect: attributes
-            .get(4)
-            .map_or(Effect::Nothing, |list| effect::read(&list.nested())),
-        interfaces: attributes
-            .get(4)
-            .and_then(|list| effect::interfaces(&list.nested())),
-        asks_way_back: attributes
-            .get(4)
-            .is_some_and(|list| effect::asks_way_back(&list.nested())),
+        interfaces: expressions
+            .as_ref()
+            .filter(|_| is_of_interfaces)
+            .and_then(effect::interfaces),
+        asks_way_back: effect == Effect::Some
+            && expressions.as_ref().is_some_and(effect::asks_way_back),
+        effect,
     };
     Some((text(&attributes, 2)?, rule))
 }

@@ -31,6 +31,8 @@ pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
 pub(in crate::firewall) const ROUTED: &str = "routed";
 /// Ports of containers in them that are open to others.
 pub(in crate::firewall) const OPEN: &str = "open";
+/// Subnets that others have a road to with every port of theirs open.
+pub(in crate::firewall) const UNPROTECTED: &str = "unprotected";
 /// Subnets with their bridge.
 pub(in crate::firewall) const AT_HOME: &str = "at_home";
 /// Subnets with themselves.
@@ -80,6 +82,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(MASQUERADED, &[address], &[], true),
         set(ROUTED, &[address], &[], true),
         set(OPEN, &port_at, &[], false),
+        set(UNPROTECTED, &[address], &[], true),
         set(AT_HOME, &[address, Type::Interface], &[], true),
         set(HAIRPIN, &[address, address], &[], true),
         set(HONEST, &[Type::Interface, address], &[], false),
@@ -235,8 +238,11 @@ fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
         rule([translated(), accept()]),
         rule([port_at_in(family, OPEN), accept()]),
         rule([transport(icmp), has(destination, ROUTED), accept()]),
-        drop(),
     ]);
+    if ground.kinds.unprotected {
+        rules.push(rule([has(destination, UNPROTECTED), accept()]));
+    }
+    rules.push(drop());
     rules
 }
 

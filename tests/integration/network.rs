@@ -11,6 +11,7 @@ mod daemon_options;
 mod driver_options;
 mod endpoints;
 mod files;
+mod firewalls;
 mod forwarding;
 mod heal;
 mod ipv6;

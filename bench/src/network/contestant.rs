@@ -80,6 +80,9 @@ impl Contestant {
             cgroup_parent: format!("/{tag}"),
             daemon: None,
         };
+        // dockerd loads br_netfilter, which then shows bridged frames to the tables of ip on every host of this machine.
+        // Others are measured on a host that dockerd never ran on.
+        contestant.show_bridged(kind == Kind::Docker);
         contestant.start_daemon();
         let mut import = contestant.client("import - busybox");
         command::run(&mut import, rootfs::archive()).success();
@@ -183,6 +186,22 @@ impl Contestant {
     pub(super) fn place(&self, container: &str) -> Place {
         let pid = self.ok(&format!("inspect -f '{{{{.State.Pid}}}}' {container}"));
         Place::of(pid.parse().expect("a pid"))
+    }
+
+    /// Has bridged frames pass the tables of ip on its host, or not; gives what was so before.
+    pub(super) fn show_bridged(&self, wanted: bool) -> bool {
+        let mut before = false;
+        for tables in ["iptables", "ip6tables", "arptables"] {
+            let name = format!("bridge.bridge-nf-call-{tables}");
+            // Without br_netfilter there is no such setting, and nothing is shown.
+            if let Some(value) = self.lan.host.sysctl(&name) {
+                before = value == "1";
+                self.lan
+                    .host
+                    .set_sysctl(&name, if wanted { "1" } else { "0" });
+            }
+        }
+        before
     }
 
     /// Removes every container.

@@ -45,6 +45,14 @@ impl<'c> Pair<'c> {
         self.sink.take(&self.sender, self.target)
     }
 
+    /// The same where bridged frames pass the tables of ip, whoever wants it.
+    pub(super) fn between_shown(&self) -> f64 {
+        let before = self.contestant.show_bridged(true);
+        let speed = self.between();
+        self.contestant.show_bridged(before);
+        speed
+    }
+
     /// Gigabits per second from another host through the published port.
     pub(super) fn published(&self) -> f64 {
         let lan = &self.contestant.lan;

@@ -43,11 +43,10 @@ impl Engine {
     #[must_use]
     pub fn image_folders(&self, image: &Image) -> Option<Folders> {
         let chain = image.chain_id()?.to_string();
-        let mut lower = self.shared.snapshots.layer_paths(&chain).ok()?;
-        let upper = lower.remove(0);
+        let mut layers = self.shared.snapshots.layer_paths(&chain).ok()?.into_iter();
         Some(Folders {
-            lower,
-            upper: Some(upper),
+            upper: Some(layers.next()?),
+            lower: layers.collect(),
             ..Folders::default()
         })
     }

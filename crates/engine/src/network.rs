@@ -122,7 +122,8 @@ impl Engine {
         .await
     }
 
-    /// Removes the networks that no running container is in and no stopped one names; gives their names.
+    /// Removes the networks that no running container is in and no stopped one names, but no configurations for others; gives
+    /// their names.
     ///
     /// # Errors
     /// An unknown filter.
@@ -137,6 +138,7 @@ impl Engine {
             for network in shared.networks.registry.all() {
                 let record = network.record();
                 let wanted = !record.is_predefined()
+                    && !record.config_only
                     && until.includes(record.created_unix_nanos)
                     && filters.matches_labels("label", &record.labels)
                     && filters.lacks_labels("label!", &record.labels);

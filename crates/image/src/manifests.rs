@@ -70,10 +70,12 @@ impl Store {
     fn describe(&self, image: &Image, variant: Variant) -> ManifestInfo {
         let manifest = self.manifest(&variant.descriptor).ok();
         let blobs = manifest.iter().flat_map(parts);
-        let sizes = blobs.filter_map(|part| self.content.size(&part.digest).ok());
-        let own_bytes = manifest.as_ref().map_or(0, |_| variant.descriptor.size);
+        let digests = blobs
+            .map(|part| &part.digest)
+            .chain([&variant.descriptor.digest]);
+        let sizes = digests.filter_map(|digest| self.content.size(digest).ok());
         ManifestInfo {
-            content_bytes: own_bytes + sizes.sum::<u64>(),
+            content_bytes: sizes.sum(),
             is_complete: variant.is_complete,
             kind: self.kind(image, &variant),
             descriptor: variant.descriptor,

@@ -8,6 +8,7 @@
 
 mod change;
 mod dump;
+mod effect;
 mod expression;
 mod set;
 mod watch;
@@ -18,7 +19,8 @@ use crate::message::Writer;
 use crate::socket::Socket;
 
 pub use change::{Base, Chain, ChainKind, Change, Hook, Policy, Rule};
-pub use dump::{FoundChain, FoundRule, chains, rules, tables};
+pub use dump::{FoundChain, FoundRule, chains, rules, table_rules, tables};
+pub use effect::{Effect, Interfaces, Whom};
 pub use expression::{Ct, Expression, FibResult, Meta, Nat, Payload, Slot, Verdict, fib};
 pub use set::{Element, Key, Set, Type};
 pub use watch::{Event, Watch};

@@ -15,8 +15,9 @@
 //! ```
 //! **What a packet costs.** Every rule that a packet is asked costs it some 10 ns and every look into a set some 50, which is
 //! felt at 70,000 packets a second. So the first packet of a connection is asked everything, and the others as little as
-//! keeps the promises: a frame on a bridge one look at who sent it, a packet through the host one or two more. Rules for
-//! kinds of networks that are not there are left out; the first network of such a kind makes the tables anew.
+//! keeps the promises: a frame on a bridge one look at who sent it, a packet through the host one more on its way from a
+//! bridge and none on its way into one. Rules for kinds of networks that are not there are left out; the first network of
+//! such a kind makes the tables anew.
 //!
 //! **Published ports obey the host.** Under [`Policy::HostInput`] a connection's first packet is not translated when it
 //! arrives. It travels the host's input chains (any table's, iptables' too), and only what all of them accept comes to our
@@ -26,8 +27,8 @@
 //! input chain sees them.
 //!
 //! **Others' tables.** An accept of ours cannot undo another table's drop, so a chain at the forward hook that ends with a
-//! drop of everything (by its policy, as Docker sets one, or by a last rule) gets rules for our bridges there, where all of
-//! its own rules have been asked. Where that cannot be (`obstacles`, `legacy`) it is told.
+//! drop of everything (by its policy, as Docker sets one, or by a last rule, its own or that of a chain it jumps to) gets
+//! rules for our bridges there, where all of its own rules have been asked. Where that cannot be (`obstacles`, `legacy`) it is told.
 //!
 //! **Others' packets.** Containers need a host that forwards. One that did not before shall not become a road for others:
 //! where [`Firewall::guard`] says so, what is neither from nor to a bridge is dropped on its way through.
@@ -47,6 +48,7 @@ mod obstacles;
 mod plan;
 mod resolver;
 mod tables;
+mod walls;
 mod words;
 
 use std::net::{IpAddr, SocketAddr};
@@ -105,6 +107,8 @@ pub struct Net {
     /// Those of its subnets that others have a road to: nothing of them is translated, and a port of the host's that leads
     /// there ([`Port::host_port`] 0) is the container's own.
     pub routed: Vec<Subnet>,
+    /// Those of its subnets whose containers answer on every port to others that have a road there.
+    pub unprotected: Vec<Subnet>,
     /// Whether its containers may talk to each other.
     pub icc: bool,
     /// The bridge's own addresses.

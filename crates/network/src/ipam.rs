@@ -91,7 +91,7 @@ fn family(version: u8) -> &'static str {
 pub struct Pool {
     subnet: Subnet,
     network: String,
-    gateway: IpAddr,
+    gateway: Option<IpAddr>,
     /// From where addresses are picked: first and last position.
     range: (u128, u128),
     /// What can be asked for: first and last position.
@@ -117,6 +117,40 @@ impl Pool {
         aux: &[(String, IpAddr)],
     ) -> Result<Self, Error> {
         validate(&subnet, range.as_ref(), gateway, aux)?;
+        let mut pool = Self::untouched(subnet, range);
+        if let Some(gateway) = gateway {
+            pool.reserve(gateway)?;
+        }
+        pool.reserve_all(aux)?;
+        let gateway = match gateway {
+            Some(gateway) => gateway,
+            None => {
+                let lowest = pool.address(pool.lowest_free()?);
+                pool.reserve(lowest)?;
+                lowest
+            }
+        };
+        pool.gateway = Some(gateway);
+        Ok(pool)
+    }
+
+    /// As [`Pool::new`], for a network that has no address itself.
+    ///
+    /// # Errors
+    /// As [`Pool::new`].
+    pub fn without_gateway(
+        subnet: Subnet,
+        range: Option<Subnet>,
+        aux: &[(String, IpAddr)],
+    ) -> Result<Self, Error> {
+        validate(&subnet, range.as_ref(), None, aux)?;
+        let mut pool = Self::untouched(subnet, range);
+        pool.reserve_all(aux)?;
+        Ok(pool)
+    }
+
+    /// All addresses free; the range is one of the subnet.
+    fn untouched(subnet: Subnet, range: Option<Subnet>) -> Self {
         let usable = usable(&subnet);
         let picked = match &range {
             None => usable,
@@ -126,35 +160,16 @@ impl Pool {
                 (first.max(usable.0), last.min(usable.1))
             }
         };
-        let mut pool = Self {
+        Self {
             network: subnet.to_string(),
             subnet,
-            gateway: subnet.address,
+            gateway: None,
             range: picked,
             usable,
             taken: BTreeSet::new(),
             reserved: BTreeSet::new(),
             hint: picked.0,
-        };
-        if let Some(gateway) = gateway {
-            pool.reserve(gateway)?;
         }
-        for (name, address) in aux {
-            pool.reserve(*address).map_err(|_| Error::Auxiliary {
-                name: name.clone(),
-                address: *address,
-            })?;
-        }
-        let gateway = match gateway {
-            Some(gateway) => gateway,
-            None => {
-                let lowest = pool.address(pool.lowest_free()?);
-                pool.reserve(lowest)?;
-                lowest
-            }
-        };
-        pool.gateway = gateway;
-        Ok(pool)
     }
 
     /// Under which name errors speak of the network: `NAME (ID)`.
@@ -170,9 +185,9 @@ impl Pool {
         self.subnet
     }
 
-    /// The network's own address in it.
+    /// The network's own address in it, if it has one.
     #[must_use]
-    pub fn gateway(&self) -> IpAddr {
+    pub fn gateway(&self) -> Option<IpAddr> {
         self.gateway
     }
 
@@ -212,6 +227,15 @@ impl Pool {
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.taken.len()
+    }
+
+    fn reserve_all(&mut self, aux: &[(String, IpAddr)]) -> Result<(), Error> {
+        aux.iter().try_for_each(|(name, address)| {
+            self.reserve(*address).map_err(|_| Error::Auxiliary {
+                name: name.clone(),
+                address: *address,
+            })
+        })
     }
 
     fn reserve(&mut self, address: IpAddr) -> Result<(), Error> {
@@ -369,7 +393,7 @@ mod tests {
     #[test]
     fn addresses_come_from_the_lowest_on() {
         let mut pool = pool("172.17.0.0/16");
-        assert_eq!(pool.gateway(), ip("172.17.0.1"));
+        assert_eq!(pool.gateway(), Some(ip("172.17.0.1")));
         let got: Vec<_> = (0..3).map(|_| pool.take(None).expect("free")).collect();
         assert_eq!(got, ["172.17.0.2", "172.17.0.3", "172.17.0.4"].map(ip));
         pool.give_back(ip("172.17.0.3"));
@@ -394,7 +418,7 @@ mod tests {
                         let Some(wanted) = subnet.nth(u128::from(dice.below(40))) else {
                             continue;
                         };
-                        let free = !held.contains(&wanted) && wanted != pool.gateway();
+                        let free = !held.contains(&wanted) && Some(wanted) != pool.gateway();
                         match pool.take(Some(wanted)) {
                             Ok(got) => {
                                 assert!(free && got == wanted, "{wanted} was held");
@@ -407,7 +431,7 @@ mod tests {
                     }
                     _ => match pool.take(None) {
                         Ok(got) => {
-                            assert!(!held.contains(&got) && got != pool.gateway(), "{got}");
+                            assert!(!held.contains(&got) && Some(got) != pool.gateway(), "{got}");
                             assert!(subnet.contains(got), "{got}");
                             held.push(got);
                         }
@@ -457,6 +481,18 @@ mod tests {
     }
 
     #[test]
+    fn a_network_without_an_address_gives_the_first_away() {
+        let aux = [("router".to_owned(), ip("10.0.0.2"))];
+        let pool = Pool::without_gateway(subnet("10.0.0.0/24"), None, &aux);
+        let mut pool = pool.expect("a pool");
+        assert_eq!(pool.gateway(), None);
+        let got: Vec<_> = (0..2).map(|_| pool.take(None).expect("free")).collect();
+        assert_eq!(got, ["10.0.0.1", "10.0.0.3"].map(ip));
+        let outside = Some(subnet("10.0.1.0/28"));
+        assert!(Pool::without_gateway(subnet("10.0.0.0/24"), outside, &[]).is_err());
+    }
+
+    #[test]
     fn addresses_are_picked_from_the_range_and_may_be_asked_for_beside_it() {
         let range = Some(subnet("172.28.5.0/30"));
         let gateway = Some(ip("172.28.5.254"));
@@ -472,7 +508,7 @@ mod tests {
         for (range, expect) in [("10.9.0.0/30", "10.9.0.1"), ("10.9.0.252/30", "10.9.0.252")] {
             let pool = Pool::new(subnet("10.9.0.0/24"), Some(subnet(range)), None, &[]);
             let mut pool = pool.expect("a pool");
-            assert_eq!(pool.gateway(), ip(expect));
+            assert_eq!(pool.gateway(), Some(ip(expect)));
             let given = std::iter::from_fn(|| pool.take(None).ok()).count();
             assert_eq!(given, 2, "{range}");
         }
@@ -481,7 +517,7 @@ mod tests {
     #[test]
     fn the_smallest_and_the_largest_subnets_work() {
         let mut two = pool("10.0.0.0/31");
-        assert_eq!(two.gateway(), ip("10.0.0.0"));
+        assert_eq!(two.gateway(), Some(ip("10.0.0.0")));
         assert_eq!(two.take(None), Ok(ip("10.0.0.1")));
         assert!(two.take(None).is_err());
         assert!(pool("10.0.0.9/32").take(None).is_err());

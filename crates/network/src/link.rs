@@ -13,7 +13,7 @@ mod bridge;
 mod error;
 mod host;
 mod pair;
-mod vlan;
+mod parent;
 mod wire;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ pub use host::{
 };
 pub use netlink::route::link::{IpvlanFlag, IpvlanMode, Link, MacvlanMode};
 pub use pair::{Admission, ensure_pair};
-pub use vlan::{ensure_vlan, vlans_of};
+pub use parent::{ensure_dummy, ensure_vlan, parents_of};
 pub use wire::{Wire, WireKind, mac_of, plug, plug_fresh, set_gateways, unplug};
 
 use std::net::IpAddr;

@@ -309,3 +309,67 @@ fn nothing_leaves_a_network_under_a_strangers_address() {
     let heard = receiver.recv_from(&mut buffer);
     assert!(heard.is_err(), "heard from {stranger}: {heard:?}");
 }
+
+/// Puts a VLAN's tag on what goes by this link and address.
+fn tagged(place: &Place, address: &str) {
+    place.sh(&format!(
+        "ip link add link eth0 name tagged type vlan id 5; ip addr add {address}/24 dev tagged; ip link set tagged up"
+    ));
+}
+
+#[test]
+fn a_vlans_tag_is_no_way_around_the_walls() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer does not look behind tags");
+    }
+    let lan = testkit::lan();
+    let probe = "ip link add link eth0 name probe type vlan id 5 && ip link del probe";
+    if lan.host.try_sh(probe).code != 0 {
+        return testkit::skip("this kernel has no VLANs");
+    }
+    let engine = lan.engine();
+    engine.ok("network create open");
+    engine.ok("network create -o com.docker.network.bridge.enable_icc=false quiet");
+    for (network, may_talk) in [("open", true), ("quiet", false)] {
+        let on = |name| {
+            web(
+                &engine,
+                &format!("{name}-{network}"),
+                &format!("--network {network}"),
+            )
+        };
+        let (liar, friend, victim) = (on("liar"), on("friend"), on("victim"));
+        tagged(&liar.place, "10.99.0.1");
+        tagged(&friend.place, "10.99.0.2");
+        assert_eq!(
+            liar.place.reaches(at(ip("10.99.0.2"), 80)),
+            may_talk,
+            "{network}"
+        );
+        if !may_talk {
+            continue;
+        }
+        let receiver = friend
+            .place
+            .within(|| std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 4000)))
+            .expect("a socket");
+        receiver
+            .set_read_timeout(Some(testkit::ms(500)))
+            .expect("ours");
+        // What is asked for the way back does not matter: nothing is.
+        friend
+            .place
+            .sh("for s in all tagged; do echo 0 >/proc/sys/net/ipv4/conf/$s/rp_filter; done");
+        liar.place
+            .sh(&format!("ip addr add {}/32 dev tagged", victim.ip()));
+        let mut buffer = [0; 64];
+        for (from, is_heard) in [(ip("10.99.0.1"), true), (victim.ip(), false)] {
+            liar.place.within(|| {
+                let socket = std::net::UdpSocket::bind(at(from, 0)).expect("its own address now");
+                drop(socket.send_to(b"believe me", at(ip("10.99.0.2"), 4000)));
+            });
+            let heard = receiver.recv_from(&mut buffer);
+            assert_eq!(heard.is_ok(), is_heard, "from {from}: {heard:?}");
+        }
+    }
+}

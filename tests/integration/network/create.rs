@@ -253,6 +253,16 @@ fn a_configuration_for_others_has_nothing_itself() {
         assert!(error.contains("config"), "{error}");
         engine.remove_all_containers();
     });
+    let pattern = network(&engine, "pattern");
+    assert_eq!(
+        (&pattern["Driver"], &pattern["ConfigOnly"]),
+        (&"null".into(), &true.into())
+    );
+    assert_eq!(
+        pattern["IPAM"]["Config"],
+        serde_json::json!([{"Subnet": "10.79.0.0/24"}]),
+        "as it was written: a gateway is chosen by those who take it"
+    );
     engine.ok("network create --config-from pattern real");
     let real = network(&engine, "real");
     assert_eq!(real["ConfigFrom"]["Network"], "pattern");
@@ -260,17 +270,82 @@ fn a_configuration_for_others_has_nothing_itself() {
     assert_eq!(real["Labels"]["a"], "b");
     let one = idle(&engine, "--network real");
     assert_eq!(one.place().link("eth0")["mtu"], 1400);
+    assert_eq!(
+        one.place().default_routes()[0].0,
+        super::support::ip("10.79.0.1")
+    );
     let error = engine.fails(1, "network rm pattern");
     assert!(
         error.contains("configuration network \"pattern\" is in use"),
         "{error}"
     );
-    engine.fails(1, "network create --config-from nobody other");
-    engine.fails(
-        1,
-        "network create --config-from pattern --subnet 10.78.0.0/24 other",
-    );
     engine.remove_all_containers();
     engine.ok("network rm real");
+    assert_eq!(engine.ok("network prune -f"), "", "it is no leftover");
     engine.ok("network rm pattern");
+}
+
+#[test]
+fn a_configuration_is_taken_whole_and_nothing_beside_it() {
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok(
+        "network create --config-only --subnet 198.51.100.0/24 --gateway 198.51.100.1 --ip-range 198.51.100.128/26 \
+         --aux-address router=198.51.100.130 --subnet 10.80.0.0/24 -o parent=eth0 pattern",
+    );
+    let config = network(&engine, "pattern")["IPAM"]["Config"].clone();
+    assert_eq!(
+        config,
+        serde_json::json!([
+            {"Subnet": "198.51.100.0/24", "IPRange": "198.51.100.128/26", "Gateway": "198.51.100.1",
+             "AuxiliaryAddresses": {"router": "198.51.100.130"}},
+            {"Subnet": "10.80.0.0/24"},
+        ])
+    );
+    for (options, text) in [
+        (
+            "--config-from nobody",
+            "configuration network \"nobody\" does not exist",
+        ),
+        (
+            "--config-from bridge",
+            "configuration network \"bridge\" does not exist",
+        ),
+        (
+            "--config-from pattern --subnet 10.78.0.0/24",
+            "user specified configurations are not supported",
+        ),
+        (
+            "--config-from pattern --label x=y",
+            "user specified configurations are not supported",
+        ),
+        (
+            "--config-from pattern -o parent=eth0",
+            "network driver options are not supported",
+        ),
+        (
+            "--config-from pattern --config-only",
+            "a configuration network cannot depend on another configuration network",
+        ),
+        (
+            "--config-only --internal",
+            "configuration network can only contain network specific fields",
+        ),
+        (
+            "--config-from pattern",
+            "bridge driver doesn't support multiple subnets",
+        ),
+    ] {
+        let error = engine.fails(1, &format!("network create {options} other"));
+        assert!(error.contains(text), "{options}: {error}");
+    }
+    // What is the network's own is said by the one who makes it.
+    engine.ok("network create -d macvlan --config-from pattern --internal wire");
+    let wire = network(&engine, "wire");
+    assert_eq!(wire["Options"]["parent"], "eth0");
+    assert_eq!(wire["Internal"], true);
+    assert_eq!(wire["IPAM"]["Config"], config);
+    let one = idle(&engine, "--network wire");
+    assert_eq!(one.place().v4("eth0"), super::support::ip("198.51.100.128"));
+    assert_eq!(one.place().default_routes(), []);
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use testkit::Engine;
 use testkit::lan::FAR;
 
-use super::support::{at, idle, ip, lies_in, other_end, subnets, web};
+use super::support::{at, idle, ip, lies_in, other_end, show_bridged, subnets, web};
 
 /// The bridge that a container is on, as the host calls it.
 fn bridge_of(lan: &testkit::Lan, container: &testkit::Container<'_>) -> String {
@@ -62,15 +62,9 @@ fn a_part_alone_is_the_whole() {
 
 #[test]
 fn containers_on_the_bridge_are_kept_apart_but_for_links() {
-    // Whether bridged frames are shown to the tables of routed packets is a setting of the host.
     for shown in ["1", "0"] {
         let lan = testkit::lan();
-        for setting in ["iptables", "ip6tables", "arptables"] {
-            if lan.host.sysctl("bridge.bridge-nf-call-iptables").is_some() {
-                lan.host
-                    .set_sysctl(&format!("bridge.bridge-nf-call-{setting}"), shown);
-            }
-        }
+        show_bridged(&lan.host, shown);
         if Engine::is_peer() && shown == "0" {
             return testkit::skip("the peer's walls need it");
         }

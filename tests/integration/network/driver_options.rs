@@ -229,3 +229,71 @@ fn an_isolated_network_has_no_host_in_it() {
     assert_eq!(addresses, "", "not even a link-local address");
     assert!(!lan.host.reaches_somehow(at(one.ip(), 80)));
 }
+
+#[test]
+fn an_unprotected_family_is_reached_on_every_port_and_translated_as_ever() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer is older than the option");
+    }
+    let lan = testkit::lan();
+    let mut engine = lan.engine();
+    let guarded = web(&engine, "guarded", "--network bridge");
+    let (guarded, _server) = guarded.apart();
+    engine.ok(
+        "network create --subnet 10.70.0.0/24 --subnet 2001:db8:70::/64 \
+         -o com.docker.network.bridge.gateway_mode_ipv4=nat-unprotected net",
+    );
+    let told = super::support::network(&engine, "net");
+    assert_eq!(
+        told["Options"]["com.docker.network.bridge.gateway_mode_ipv4"],
+        "nat-unprotected"
+    );
+    let one = web(&engine, "one", "--network net -p 8080:80");
+    let _other = one.place.serve("other", 81);
+    let (four, six) = (one.ip(), one.place.v6("eth0"));
+    for from in [&lan.client, &lan.world] {
+        from.sh(&format!(
+            "ip route add 10.70.0.0/24 via {}; ip -6 route add 2001:db8:70::/64 via {}",
+            lan.host.ip, lan.host.ip6
+        ));
+    }
+    let is_open = |lan: &testkit::Lan| {
+        for port in [80, 81] {
+            let seen = lan
+                .client
+                .who_tcp(at(four, port))
+                .expect("published or not");
+            assert_eq!(seen.client, lan.client.ip, "{port}");
+            assert!(lan.client.who_udp(at(four, port)).is_some(), "{port}");
+        }
+    };
+    is_open(&lan);
+    lan.client.sh(&format!("busybox ping -c 1 -W 2 {four}"));
+    // Out and by the host's port as with nat.
+    assert!(lan.client.who_tcp(at(lan.host.ip, 8080)).is_some());
+    assert_eq!(
+        engine.ok("port one 80").lines().next(),
+        Some("0.0.0.0:8080")
+    );
+    let _far = lan.world.serve("far", 7000);
+    let seen = one.place.who_tcp(at(FAR, 7000)).expect("far away");
+    assert_eq!(seen.client, lan.host.ip);
+    // The other family, other networks of the host's and the way between them are as ever.
+    assert!(!lan.client.reaches_somehow(at(six, 80)));
+    assert!(!guarded.reaches_somehow(at(four, 80)));
+    lan.client
+        .sh(&format!("ip route add 172.16.0.0/12 via {}", lan.host.ip));
+    assert!(!lan.client.reaches_somehow(at(guarded.v4("eth0"), 80)));
+    engine.crash_and_restart();
+    is_open(&lan);
+    // Another's wall stays a wall.
+    lan.host.nft(&format!(
+        "table inet wall {{ chain forward {{ type filter hook forward priority 10; ip daddr {four} tcp dport 81 drop; }}; }}"
+    ));
+    assert!(lan.client.who_tcp(at(four, 81)).is_none());
+    engine.ok("rm -f one");
+    engine.ok("network rm net");
+    // With the last of its kind the rule that lets them in does nothing for others.
+    let later = web(&engine, "later", "--network bridge");
+    assert!(!lan.client.reaches_somehow(at(later.ip(), 80)));
+}

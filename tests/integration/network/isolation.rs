@@ -3,7 +3,7 @@
 use testkit::lan::{FAR, FAR6};
 use testkit::{Engine, Place};
 
-use super::support::{at, idle, other_end, web};
+use super::support::{at, idle, other_end, show_bridged, web};
 
 #[test]
 fn networks_do_not_reach_each_other() {
@@ -153,15 +153,9 @@ fn outside_only_what_is_published_can_be_reached() {
 
 #[test]
 fn without_icc_containers_of_the_network_do_not_reach_each_other() {
-    // Whether bridged frames are shown to the tables of routed packets is a setting of the host.
     for shown in ["1", "0"] {
         let lan = testkit::lan();
-        for setting in ["iptables", "ip6tables", "arptables"] {
-            if lan.host.sysctl("bridge.bridge-nf-call-iptables").is_some() {
-                lan.host
-                    .set_sysctl(&format!("bridge.bridge-nf-call-{setting}"), shown);
-            }
-        }
+        show_bridged(&lan.host, shown);
         if Engine::is_peer() && shown == "0" {
             return testkit::skip("the peer's walls need it");
         }

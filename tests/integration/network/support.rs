@@ -96,6 +96,17 @@ pub(super) fn other_end(host: &Host, place: &Place, link: &str) -> Value {
     found.unwrap_or_else(|| panic!("no link {index} on the host"))
 }
 
+/// Sets whether bridged frames are shown to the tables of routed packets, `1` or `0`: a setting of the host, where it has
+/// br_netfilter.
+pub(super) fn show_bridged(host: &Host, shown: &str) {
+    if host.sysctl("bridge.bridge-nf-call-iptables").is_none() {
+        return;
+    }
+    for setting in ["iptables", "ip6tables", "arptables"] {
+        host.set_sysctl(&format!("bridge.bridge-nf-call-{setting}"), shown);
+    }
+}
+
 /// Whether an address lies in a subnet, both in text.
 pub(super) fn lies_in(address: IpAddr, subnet: &str) -> bool {
     let (network, prefix) = subnet.split_once('/').expect("a subnet");

@@ -150,9 +150,10 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
     let of = join.network.record();
     let (asked4, asked6) = wanted::asked_addresses(&join.wish);
     let Lease { ipv4, ipv6 } = join.network.join(&record.id, asked4, asked6)?;
-    let gateway = |v4: bool| {
-        let is_of = |p: &&super::record::Pool| p.subnet.is_ipv4() == v4 && !of.internal;
-        of.pools.iter().find(is_of).map(super::record::Pool::router)
+    let gateway = |address: IpAddr| {
+        let pools = of.pools.iter().filter(|_| of.leads_out());
+        let mut around = pools.filter(|pool| pool.subnet.contains(address));
+        around.find_map(super::record::Pool::router)
     };
     let prefix = BridgeOptions::parse(&of.options).map_or_else(|_| "eth".into(), |o| o.prefix);
     let interface = options_of(&join.wish)?
@@ -183,13 +184,13 @@ pub(super) fn lease(record: &Record, join: &Join, live: &Live) -> Result<Endpoin
             .iter()
             .filter_map(|ip| ip.parse().ok())
             .collect(),
-        gateway4: gateway(true).and_then(|ip| match ip {
-            IpAddr::V4(ip) => Some(ip),
-            IpAddr::V6(_) => None,
+        gateway4: ipv4.and_then(|(ip, _)| match gateway(ip.into()) {
+            Some(IpAddr::V4(ip)) => Some(ip),
+            _ => None,
         }),
-        gateway6: gateway(false).and_then(|ip| match ip {
-            IpAddr::V6(ip) => Some(ip),
-            IpAddr::V4(_) => None,
+        gateway6: ipv6.and_then(|(ip, _)| match gateway(ip.into()) {
+            Some(IpAddr::V6(ip)) => Some(ip),
+            _ => None,
         }),
         priority: join.wish.gw_priority,
         names: match of.is_user_defined() {

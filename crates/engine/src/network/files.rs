@@ -177,7 +177,7 @@ fn gateways(registry: &Registry, endpoint: &Endpoint) -> Vec<IpAddr> {
     record
         .pools
         .iter()
-        .map(|p| p.gateway)
+        .filter_map(|p| p.gateway)
         .filter(is_of)
         .collect()
 }

@@ -142,7 +142,7 @@ impl Ground {
         if self.owns_bridge(&record) {
             let options = BridgeOptions::parse(&record.options)?;
             let with_host = pools_with_host(&record, &options);
-            let gateways = with_host.map(|p| (p.gateway, p.subnet.prefix));
+            let gateways = with_host.filter_map(|p| Some((p.gateway?, p.subnet.prefix)));
             link::ensure_bridge(&BridgeSpec {
                 name,
                 gateways: gateways.collect(),
@@ -279,21 +279,22 @@ impl Ground {
     /// What the rules are told of a network.
     pub(crate) fn net(&self, record: &Record) -> Result<Net> {
         let options = BridgeOptions::parse(&record.options)?;
+        let mode_of = |is_ipv4| options.mode_of(is_ipv4);
+        let of_mode = |mode| {
+            let subnets = record.pools.iter().map(|p| p.subnet);
+            subnets.filter(move |s| mode_of(s.is_ipv4()) == mode)
+        };
         Ok(Net {
             id: record.id.clone(),
             bridge: self.bridge_of(record),
             subnets: record.pools.iter().map(|p| p.subnet).collect(),
             internal: record.internal,
             masquerade: options.masquerade,
-            routed: record
-                .pools
-                .iter()
-                .map(|p| p.subnet)
-                .filter(|s| options.mode_of(s.is_ipv4()) == GatewayMode::Routed)
-                .collect(),
+            routed: of_mode(GatewayMode::Routed).collect(),
+            unprotected: of_mode(GatewayMode::NatUnprotected).collect(),
             icc: options.icc,
             gateways: pools_with_host(record, &options)
-                .map(|p| p.gateway)
+                .filter_map(|p| p.gateway)
                 .collect(),
         })
     }

@@ -1,6 +1,7 @@
 //! Making and removing networks.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use api::network::NetworkCreateRequest;
@@ -9,7 +10,7 @@ use network::link;
 use super::ground::MachineLock;
 use super::parent;
 use super::ranges;
-use super::record::{self, Driver, Record, VERSION};
+use super::record::{self, Driver, Pool, Record, VERSION};
 use super::registry::Network;
 use super::request::{self, Asked};
 use crate::engine::Shared;
@@ -49,7 +50,7 @@ pub(crate) fn create(
             registry.choice(),
         )?;
     }
-    if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan)
+    if record.is_on_link()
         && let Err(error) = parent::check(shared, &record)
     {
         parent::release(registry, &networks.ground);
@@ -112,7 +113,7 @@ pub(crate) fn remove(shared: &Shared, network: &Network) -> Result<()> {
         Ok(None) => {}
     }
     registry.forget(&record);
-    if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
+    if record.is_on_link() {
         parent::release(registry, &shared.networks.ground);
     }
     tell(shared, "destroy", &record, []);
@@ -157,57 +158,39 @@ pub(crate) fn tell<const N: usize>(
     shared.tell("network", action, &record.id, attributes);
 }
 
-/// What a configuration-only network says, in place of what was left out; gives its name.
+/// What a configuration for others says, in place of what was left out; gives its name.
 fn take_configuration(shared: &Shared, new: &mut NetworkCreateRequest) -> Result<String> {
     let Some(from) = new.config_from.take().filter(|f| !f.network.is_empty()) else {
         return Ok(String::new());
     };
-    if new.config_only {
-        return Err(Error::Invalid(
-            "config-only network and config-from network options are mutually exclusive".into(),
-        ));
-    }
-    let source = shared.networks.registry.require(&from.network)?.record();
-    if !source.config_only {
-        return Err(Error::Invalid(format!(
-            "{} is not a config-only network",
-            source.name
-        )));
-    }
-    let has_own = new
-        .ipam
-        .as_ref()
-        .is_some_and(|ipam| !ipam.config.is_empty())
-        || !new.options.is_empty();
-    if has_own {
-        return Err(Error::Invalid(
-            "user defined network options are not supported if the network is created from a config-only network".into(),
-        ));
-    }
+    request::check_borrowed(new)?;
+    let source = shared.networks.registry.named(&from.network);
+    let source = source.map(|network| network.record());
+    let source = source.filter(|record| record.config_only).ok_or_else(|| {
+        Error::NotFound(format!(
+            "configuration network {:?} does not exist",
+            from.network
+        ))
+    })?;
     new.options.clone_from(&source.options);
-    new.internal = source.internal;
+    new.labels.clone_from(&source.labels);
+    new.enable_ipv4 = Some(source.ipv4);
     new.enable_ipv6 = Some(source.ipv6);
-    for (key, value) in &source.labels {
-        new.labels
-            .entry(key.clone())
-            .or_insert_with(|| value.clone());
-    }
-    let config = source
-        .pools
-        .iter()
-        .map(|pool| api::network::IpamPool {
-            subnet: pool.subnet.to_string(),
-            ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
-            gateway: pool.gateway.to_string(),
-            auxiliary_addresses: pool
-                .reserved
-                .iter()
-                .map(|(name, ip)| (name.clone(), ip.to_string()))
-                .collect(),
-        })
-        .collect();
-    new.ipam.get_or_insert_default().config = config;
+    let ipam = new.ipam.get_or_insert_default();
+    ipam.options.clone_from(&source.ipam_options);
+    ipam.config = source.pools.iter().map(as_asked).collect();
     Ok(source.name.clone())
+}
+
+/// A range as its user wrote it.
+fn as_asked(pool: &Pool) -> api::network::IpamPool {
+    let text = |name: &String, ip: &IpAddr| (name.clone(), ip.to_string());
+    api::network::IpamPool {
+        subnet: pool.subnet.to_string(),
+        ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
+        gateway: pool.gateway.map(|ip| ip.to_string()).unwrap_or_default(),
+        auxiliary_addresses: pool.reserved.iter().map(|(n, ip)| text(n, ip)).collect(),
+    }
 }
 
 /// What the daemon was told of every network of a driver, where the user says nothing else.
@@ -229,11 +212,7 @@ fn fresh(
     asked: &Asked,
     config_from: String,
 ) -> Result<Record> {
-    let mut pools = Vec::new();
-    for pool in &asked.pools {
-        pools.extend(ranges::asked(pool)?);
-    }
-    Ok(Record {
+    let mut record = Record {
         version: VERSION,
         id: ids::NetworkId::random().to_string(),
         name: new.name,
@@ -248,8 +227,13 @@ fn fresh(
         options: new.options,
         labels: new.labels,
         ipam_options: new.ipam.and_then(|ipam| ipam.options),
-        pools,
-    })
+        pools: Vec::new(),
+    };
+    for pool in &asked.pools {
+        let pool = ranges::asked(&record, pool)?;
+        record.pools.extend(pool);
+    }
+    Ok(record)
 }
 
 /// A bridge belongs to one network.

@@ -22,6 +22,8 @@ pub(crate) enum GatewayMode {
     /// Under the host's address, and by its ports.
     #[default]
     Nat,
+    /// As [`GatewayMode::Nat`], and by every port of the containers' own addresses, published or not.
+    NatUnprotected,
     /// By the containers' own addresses: others have a road there.
     Routed,
     /// Not at all, not even the host.
@@ -76,7 +78,7 @@ impl BridgeOptions {
     /// Reads them.
     ///
     /// # Errors
-    /// [`Error::Invalid`], with the option and its value; [`Error::Unimplemented`] for ways of routing that are not built.
+    /// [`Error::Invalid`], with the option and its value.
     pub(crate) fn parse(options: &BTreeMap<String, String>) -> Result<Self> {
         let mut read = Self::default();
         for (key, value) in options {
@@ -116,15 +118,17 @@ pub(crate) struct ParentOptions {
     /// What its containers' links are; the host's link is in it.
     pub(crate) kind: WireKind,
     pub(crate) mtu: Option<u32>,
+    /// The host's link is a dummy that was made for this network, for none was named.
+    pub(crate) is_dummy: bool,
 }
 
 impl ParentOptions {
-    /// Reads those of a macvlan network.
+    /// Reads those of a macvlan network of this id.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without a parent, or with a mode that is none.
-    pub(crate) fn macvlan(options: &BTreeMap<String, String>) -> Result<Self> {
-        let parent = parent("macvlan", options)?;
+    /// [`Error::Invalid`] with a parent or a mode that is none.
+    pub(crate) fn macvlan(options: &BTreeMap<String, String>, id: &str) -> Result<Self> {
+        let (parent, is_dummy) = parent("macvlan", options, || format!("dm-{}", &id[..12]))?;
         let mode = match text(options, "macvlan_mode") {
             "" | "bridge" => MacvlanMode::Bridge,
             "private" => MacvlanMode::Private,
@@ -133,15 +137,15 @@ impl ParentOptions {
             other => return Err(unknown("macvlan", "mode", other, "bridge")),
         };
         let kind = WireKind::Macvlan { parent, mode };
-        Self::with(kind, options)
+        Self::with(kind, options, is_dummy)
     }
 
-    /// Reads those of an ipvlan network.
+    /// Reads those of an ipvlan network of this id.
     ///
     /// # Errors
     /// As [`ParentOptions::macvlan`].
-    pub(crate) fn ipvlan(options: &BTreeMap<String, String>) -> Result<Self> {
-        let parent = parent("ipvlan", options)?;
+    pub(crate) fn ipvlan(options: &BTreeMap<String, String>, id: &str) -> Result<Self> {
+        let (parent, is_dummy) = parent("ipvlan", options, || format!("di-{}", &id[..12]))?;
         let mode = match text(options, "ipvlan_mode") {
             "" | "l2" => IpvlanMode::L2,
             "l3" => IpvlanMode::L3,
@@ -155,12 +159,16 @@ impl ParentOptions {
             other => return Err(unknown("ipvlan", "flag", other, "bridge")),
         };
         let kind = WireKind::Ipvlan { parent, mode, flag };
-        Self::with(kind, options)
+        Self::with(kind, options, is_dummy)
     }
 
-    fn with(kind: WireKind, options: &BTreeMap<String, String>) -> Result<Self> {
+    fn with(kind: WireKind, options: &BTreeMap<String, String>, is_dummy: bool) -> Result<Self> {
         let mtu = BridgeOptions::parse(options)?.mtu;
-        Ok(Self { kind, mtu })
+        Ok(Self {
+            kind,
+            mtu,
+            is_dummy,
+        })
     }
 
     /// The host's link.
@@ -179,15 +187,22 @@ fn text<'a>(options: &'a BTreeMap<String, String>, key: &str) -> &'a str {
     value.map(String::as_str).unwrap_or_default()
 }
 
-fn parent(driver: &str, options: &BTreeMap<String, String>) -> Result<String> {
-    let parent = options.get("parent").filter(|p| !p.is_empty());
-    let parent = parent.ok_or_else(|| {
-        Error::Invalid(format!(
-            "{driver} needs a link of the host to stand on: -o parent=LINK"
-        ))
-    })?;
+/// The parent, and whether it is a dummy, called so, because none was named.
+fn parent(
+    driver: &str,
+    options: &BTreeMap<String, String>,
+    dummy: impl FnOnce() -> String,
+) -> Result<(String, bool)> {
+    let Some(parent) = options.get("parent").filter(|p| !p.is_empty()) else {
+        return Ok((dummy(), true));
+    };
     link_name(parent).map_err(|why| Error::Invalid(format!("invalid parent {parent:?}: {why}")))?;
-    Ok(parent.clone())
+    match parent.as_str() {
+        "lo" => Err(Error::Invalid(format!(
+            "loopback interface is not a valid {driver} parent link"
+        ))),
+        _ => Ok((parent.clone(), false)),
+    }
 }
 
 fn unknown(driver: &str, what: &str, value: &str, default: &str) -> Error {
@@ -199,11 +214,9 @@ fn unknown(driver: &str, what: &str, value: &str, default: &str) -> Error {
 fn gateway_mode(key: &str, value: &str) -> Result<GatewayMode> {
     match value {
         "" | "nat" => Ok(GatewayMode::Nat),
+        "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
         "routed" => Ok(GatewayMode::Routed),
         "isolated" => Ok(GatewayMode::Isolated),
-        "nat-unprotected" => Err(Error::Unimplemented(format!(
-            "{key}={value} is not built: publish the ports that others shall reach, or use routed"
-        ))),
         _ => Err(Error::Invalid(format!(
             "failed to parse {key} value: {value} (unknown gateway mode {value})"
         ))),
@@ -288,7 +301,7 @@ mod tests {
             (BINDING, "here"),
             (PREFIX, "a/b"),
             (MODE4, "odd"),
-            (MODE6, "nat-unprotected"),
+            (MODE6, "unprotected"),
         ] {
             let error = BridgeOptions::parse(&options(&[(key, value)])).expect_err("refused");
             assert!(error.to_string().contains(key), "{error}");
@@ -296,23 +309,37 @@ mod tests {
     }
 
     #[test]
-    fn links_on_the_hosts_need_a_parent_and_a_known_mode() {
-        assert!(ParentOptions::macvlan(&options(&[])).is_err());
-        let read =
-            ParentOptions::macvlan(&options(&[("parent", "eth0"), ("macvlan_mode", "vepa")]));
+    fn links_on_the_hosts_have_a_parent_and_a_known_mode() {
+        let id = "0123456789abcdef";
+        let alone = ParentOptions::macvlan(&options(&[]), id).expect("valid");
+        assert_eq!((alone.parent(), alone.is_dummy), ("dm-0123456789ab", true));
+        let alone = ParentOptions::ipvlan(&options(&[("parent", "")]), id).expect("valid");
+        assert_eq!((alone.parent(), alone.is_dummy), ("di-0123456789ab", true));
+        let loopback = ParentOptions::macvlan(&options(&[("parent", "lo")]), id);
+        assert!(
+            loopback
+                .expect_err("refused")
+                .to_string()
+                .contains("loopback")
+        );
+        let read = ParentOptions::macvlan(
+            &options(&[("parent", "eth0"), ("macvlan_mode", "vepa")]),
+            id,
+        );
         let kind = WireKind::Macvlan {
             parent: "eth0".into(),
             mode: MacvlanMode::Vepa,
         };
         assert_eq!(read.expect("valid").kind, kind);
-        let bad = ParentOptions::macvlan(&options(&[("parent", "eth0"), ("macvlan_mode", "x")]));
+        let bad =
+            ParentOptions::macvlan(&options(&[("parent", "eth0"), ("macvlan_mode", "x")]), id);
         assert!(bad.expect_err("refused").to_string().contains("'x'"));
         let told = [
             ("parent", "eth0.7"),
             ("ipvlan_mode", "l3"),
             ("ipvlan_flag", "private"),
         ];
-        let read = ParentOptions::ipvlan(&options(&told)).expect("valid");
+        let read = ParentOptions::ipvlan(&options(&told), id).expect("valid");
         assert_eq!(read.parent(), "eth0.7");
         let kind = WireKind::Ipvlan {
             parent: "eth0.7".into(),
@@ -320,7 +347,7 @@ mod tests {
             flag: IpvlanFlag::Private,
         };
         assert_eq!(read.kind, kind);
-        let bad = ParentOptions::ipvlan(&options(&[("parent", "eth0"), ("ipvlan_mode", "l4")]));
+        let bad = ParentOptions::ipvlan(&options(&[("parent", "eth0"), ("ipvlan_mode", "l4")]), id);
         assert!(bad.expect_err("refused").to_string().contains("'l4'"));
     }
 }

@@ -12,17 +12,27 @@ use crate::error::{Error, Result};
 /// What such a network was told.
 pub(super) fn options(record: &Record) -> Result<ParentOptions> {
     match record.driver {
-        Driver::Ipvlan => ParentOptions::ipvlan(&record.options),
-        _ => ParentOptions::macvlan(&record.options),
+        Driver::Ipvlan => ParentOptions::ipvlan(&record.options, &record.id),
+        _ => ParentOptions::macvlan(&record.options, &record.id),
     }
 }
 
-/// The host's link is there; a VLAN's is made where it is not.
+/// The host's link is there; a VLAN's is made where it is not, and a dummy where none was named.
 ///
 /// # Errors
-/// [`Error::Invalid`]: there is none. [`Error::Link`]: the kernel makes no VLANs.
+/// [`Error::Invalid`]: there is none. [`Error::Unavailable`]: the kernel makes no dummies. [`Error::Link`]: nor VLANs.
 pub(super) fn require(ground: &Ground, options: &ParentOptions) -> Result<()> {
     let parent = options.parent();
+    if options.is_dummy {
+        return link::ensure_dummy(parent, ground.table()).map_err(|error| match error.kind() {
+            fault::Kind::Unimplemented => Error::Unavailable(
+                "this kernel has no dummy links, on which a network without a parent stands: \
+                 name a link of the host with -o parent=LINK"
+                    .into(),
+            ),
+            _ => error.into(),
+        });
+    }
     match link::ensure_vlan(parent, ground.table())? {
         true => Ok(()),
         false => Err(Error::Invalid(format!(
@@ -58,18 +68,17 @@ pub(super) fn check(shared: &Shared, record: &Record) -> Result<()> {
     })
 }
 
-/// Removes the links of VLANs that were made for networks and that none stands on: one is gone, or a crash came between.
+/// Removes the links that were made for networks and that none stands on: one is gone, or a crash came between.
 pub(super) fn release(registry: &Registry, ground: &Ground) {
     let release = || -> Result<()> {
-        let made = link::vlans_of(ground.table())?;
+        let made = link::parents_of(ground.table())?;
         if made.is_empty() {
             return Ok(());
         }
         let all = registry.all();
         let parents = all.iter().filter_map(|network| {
             let record = network.record();
-            let is_on_one = matches!(record.driver, Driver::Macvlan | Driver::Ipvlan);
-            let options = options(&record).ok().filter(|_| is_on_one)?;
+            let options = options(&record).ok().filter(|_| record.is_on_link())?;
             Some(options.parent().to_owned())
         });
         let used: Vec<String> = parents.collect();
@@ -79,6 +88,9 @@ pub(super) fn release(registry: &Registry, ground: &Ground) {
         Ok(())
     };
     if let Err(error) = release() {
-        tracing::warn!(error = fault::chain(&error), "the link of a VLAN stays");
+        tracing::warn!(
+            error = fault::chain(&error),
+            "a link that was made for a network stays"
+        );
     }
 }

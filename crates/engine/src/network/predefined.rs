@@ -120,7 +120,7 @@ fn asked_pools(options: &NetworkOptions) -> Vec<Pool> {
     let asked = |subnet: Subnet, gateway: IpAddr| Pool {
         subnet,
         range: None,
-        gateway,
+        gateway: Some(gateway),
         reserved: BTreeMap::new(),
         is_asked: true,
     };
@@ -148,7 +148,7 @@ pub(super) fn narrow(pools: &mut [Pool], options: &NetworkOptions) {
             .map(Subnet::masked)
             .filter(|range| range.prefix > pool.subnet.prefix);
         if let Some(gateway) = options.default_gateway.iter().find(|ip| lies_in(**ip))
-            && *gateway != pool.gateway
+            && Some(*gateway) != pool.gateway
         {
             let key = super::record::router_key(gateway.is_ipv4());
             pool.reserved.insert(key.into(), *gateway);
@@ -168,6 +168,10 @@ fn first(subnet: &Subnet) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn shown(ip: Option<IpAddr>) -> String {
+        ip.expect("a bridge has one").to_string()
+    }
+
     fn bridge(options: &NetworkOptions) -> Option<Record> {
         let all = records(options, "estiva0", &[], true, 5);
         all.into_iter().find(|record| record.name == BRIDGE)
@@ -182,7 +186,7 @@ mod tests {
         options.bip = vec!["10.9.0.1/24".parse().expect("a subnet")];
         let record = bridge(&options).expect("there is one");
         assert_eq!(record.pools[0].subnet.to_string(), "10.9.0.0/24");
-        assert_eq!(record.pools[0].gateway.to_string(), "10.9.0.1");
+        assert_eq!(shown(record.pools[0].gateway), "10.9.0.1");
         options.bridge = DefaultBridge::None;
         assert_eq!(bridge(&options), None);
     }
@@ -198,9 +202,9 @@ mod tests {
         };
         let pools = bridge(&options).expect("there is one").pools;
         assert_eq!(pools[0].range, Some(subnet("10.9.7.0/24")));
-        assert_eq!(pools[0].router().to_string(), "10.9.0.254");
-        assert_eq!(pools[0].gateway.to_string(), "10.9.0.1");
-        let six = (pools[1].subnet.to_string(), pools[1].gateway.to_string());
+        assert_eq!(shown(pools[0].router()), "10.9.0.254");
+        assert_eq!(shown(pools[0].gateway), "10.9.0.1");
+        let six = (pools[1].subnet.to_string(), shown(pools[1].gateway));
         assert_eq!(six, ("fd00:7::/80".into(), "fd00:7::1".into()));
         assert_eq!(pools[1].range, None);
         options.bip.clear();

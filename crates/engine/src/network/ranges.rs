@@ -44,12 +44,9 @@ pub(crate) fn settled(
     for pool in &record.pools {
         if pool.is_asked {
             // A network on a link of the host's is to be in the network that this one is in.
-            let host = if matches!(record.driver, Driver::Macvlan | Driver::Ipvlan) {
-                &[]
-            } else {
-                host
-            };
-            require_free(&pool.subnet, host, ours)?;
+            let host = if record.is_on_link() { &[] } else { host };
+            let own: Vec<Subnet> = settled.pools.iter().map(|p| p.subnet).collect();
+            require_free(&pool.subnet, host, &[ours, &own].concat())?;
         } else if ipam::conflicts(&pool.subnet, &taken).is_some() {
             tracing::info!(network = record.name, subnet = %pool.subnet, "in use elsewhere by now: another one is chosen");
             continue;
@@ -61,19 +58,22 @@ pub(crate) fn settled(
         if wanted && !settled.pools.iter().any(|p| p.subnet.is_ipv4() == v4) {
             let subnet = choose(&taken, v4, record.name == BRIDGE, choice)?;
             taken.push(subnet);
-            settled.pools.push(whole(subnet)?);
+            settled.pools.push(whole(subnet, record)?);
         }
     }
     Ok(settled)
 }
 
 /// A pool as asked for, its gateway settled; `None` when the subnet is still to be chosen.
-pub(crate) fn asked(pool: &AskedPool) -> Result<Option<Pool>> {
+pub(crate) fn asked(record: &Record, pool: &AskedPool) -> Result<Option<Pool>> {
     let Some(subnet) = pool.subnet else {
         return Ok(None);
     };
     let reserved: Vec<_> = pool.reserved.iter().map(|(n, a)| (n.clone(), *a)).collect();
-    let made = ipam::Pool::new(subnet, pool.range, pool.gateway, &reserved)?;
+    let made = match (pool.gateway, record.needs_gateways()) {
+        (None, false) => ipam::Pool::without_gateway(subnet, pool.range, &reserved)?,
+        (gateway, _) => ipam::Pool::new(subnet, pool.range, gateway, &reserved)?,
+    };
     Ok(Some(Pool {
         subnet,
         range: pool.range,
@@ -119,7 +119,7 @@ pub(crate) fn of_addresses(addresses: &[(IpAddr, u8)]) -> Vec<Pool> {
             Some(Pool {
                 subnet,
                 range: None,
-                gateway: *ip,
+                gateway: Some(*ip),
                 reserved: BTreeMap::new(),
                 is_asked: true,
             })
@@ -154,11 +154,15 @@ fn from_blocks(taken: &[Subnet], blocks: &[(Subnet, u8)]) -> Result<Subnet> {
     Err(ipam::Error::NoSubnet.into())
 }
 
-fn whole(subnet: Subnet) -> Result<Pool> {
+fn whole(subnet: Subnet, record: &Record) -> Result<Pool> {
+    let made = match record.needs_gateways() {
+        true => ipam::Pool::new(subnet, None, None, &[])?,
+        false => ipam::Pool::without_gateway(subnet, None, &[])?,
+    };
     Ok(Pool {
         subnet,
         range: None,
-        gateway: ipam::Pool::new(subnet, None, None, &[])?.gateway(),
+        gateway: made.gateway(),
         reserved: BTreeMap::new(),
         is_asked: false,
     })
@@ -184,8 +188,13 @@ mod tests {
         }
     }
 
+    fn gateway(pool: &Pool) -> String {
+        pool.gateway
+            .map_or_else(|| "none".into(), |ip| ip.to_string())
+    }
+
     fn shown(record: &Record) -> Vec<String> {
-        let show = |p: &Pool| format!("{} {}", p.subnet, p.gateway);
+        let show = |p: &Pool| format!("{} {}", p.subnet, gateway(p));
         record.pools.iter().map(show).collect()
     }
 
@@ -235,6 +244,38 @@ mod tests {
     }
 
     #[test]
+    fn several_ranges_of_one_network_do_not_meet_and_a_closed_one_has_no_gateway() {
+        let mut record = record("n");
+        record.driver = Driver::Macvlan;
+        record.options.insert("parent".into(), "eth0".into());
+        let ask = |text: &str| AskedPool {
+            subnet: Some(subnet(text)),
+            range: None,
+            gateway: None,
+            reserved: BTreeMap::new(),
+        };
+        let second = asked(&record, &ask("10.1.1.0/24")).expect("valid");
+        record.pools.extend(second);
+        let settled_as = |record: &Record| settled(record, &[], &[], &choice(&[]));
+        let both = settled_as(&record).expect("free");
+        assert_eq!(
+            shown(&both),
+            ["10.1.0.0/24 10.1.0.1", "10.1.1.0/24 10.1.1.1"]
+        );
+        record.internal = true;
+        let third = asked(&record, &ask("10.1.0.128/25")).expect("valid");
+        assert_eq!(third.as_ref().and_then(|p| p.gateway), None);
+        record.pools.extend(third);
+        let meets = settled_as(&record).expect_err("it is in the first");
+        assert!(meets.to_string().contains("10.1.0.0/24"), "{meets}");
+        record.pools.clear();
+        assert_eq!(
+            shown(&settled_as(&record).expect("free")),
+            ["172.18.0.0/16 none"]
+        );
+    }
+
+    #[test]
     fn blocks_of_the_daemon_are_cut_in_order() {
         let blocks = choice(&[("10.20.0.0/23", 24), ("10.30.0.0/24", 24)]);
         let mut taken = Vec::new();
@@ -257,7 +298,7 @@ mod tests {
         let addresses = addresses.map(|(ip, n)| (ip.parse().expect("an address"), n));
         let found: Vec<_> = of_addresses(&addresses)
             .iter()
-            .map(|p| format!("{} {}", p.subnet, p.gateway))
+            .map(|p| format!("{} {}", p.subnet, gateway(p)))
             .collect();
         assert_eq!(found, ["10.7.0.0/24 10.7.0.9", "fd00::/64 fd00::9"]);
     }

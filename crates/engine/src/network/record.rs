@@ -90,7 +90,7 @@ pub struct Record {
     pub labels: BTreeMap<String, String>,
     /// Options of address management, as the user wrote them; `None`: none were sent.
     pub ipam_options: Option<BTreeMap<String, String>>,
-    /// The ranges addresses come from; at most one of each family on a bridge.
+    /// The ranges addresses come from, the first of a family until it is full; at most one of each on a bridge.
     pub pools: Vec<Pool>,
 }
 
@@ -101,8 +101,10 @@ pub struct Pool {
     pub subnet: Subnet,
     /// The part that addresses are picked from.
     pub range: Option<Subnet>,
-    /// The network's own address.
-    pub gateway: IpAddr,
+    /// The network's own address; none on a network that leads nowhere and is on no bridge, and where a configuration for
+    /// others leaves it to them.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
     /// Addresses kept for others.
     pub reserved: BTreeMap<String, IpAddr>,
     /// The user named the subnet: containers may then ask for addresses.
@@ -121,9 +123,9 @@ pub(super) fn router_key(is_v4: bool) -> &'static str {
 impl Pool {
     /// Where containers send what is for elsewhere: the network's own address, or that which is kept for a router.
     #[must_use]
-    pub fn router(&self) -> IpAddr {
+    pub fn router(&self) -> Option<IpAddr> {
         let kept = self.reserved.get(router_key(self.subnet.is_ipv4()));
-        kept.copied().unwrap_or(self.gateway)
+        kept.copied().or(self.gateway)
     }
 }
 
@@ -138,6 +140,25 @@ impl Record {
     #[must_use]
     pub fn is_user_defined(&self) -> bool {
         !self.is_predefined()
+    }
+
+    /// Whether its containers stand on a link of the host's.
+    #[must_use]
+    pub fn is_on_link(&self) -> bool {
+        matches!(self.driver, Driver::Macvlan | Driver::Ipvlan)
+    }
+
+    /// Whether something of it is beyond the host's containers: nobody said otherwise, and it is not on a link of its own.
+    #[must_use]
+    pub fn leads_out(&self) -> bool {
+        let has_parent = self.options.get("parent").is_some_and(|p| !p.is_empty());
+        !self.internal && (has_parent || !self.is_on_link())
+    }
+
+    /// Whether an address of each range is the network's own, asked for or not.
+    #[must_use]
+    pub(super) fn needs_gateways(&self) -> bool {
+        !self.config_only && (self.leads_out() || !self.is_on_link())
     }
 
     /// Writes the record whole and durably.
@@ -276,7 +297,7 @@ pub(crate) mod tests {
             pools: vec![Pool {
                 subnet: "10.1.0.0/24".parse().expect("a subnet"),
                 range: None,
-                gateway: "10.1.0.1".parse().expect("an address"),
+                gateway: Some("10.1.0.1".parse().expect("an address")),
                 reserved: BTreeMap::new(),
                 is_asked: true,
             }],

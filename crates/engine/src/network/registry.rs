@@ -343,17 +343,25 @@ impl Given {
         !self.members.is_empty()
     }
 
-    /// An address of a family with its prefix length; none where the network has no such family.
+    /// An address of a family with its prefix length: the one asked for, or one of the first range that has any left. None
+    /// where the network has no such family.
     fn take(
         &mut self,
         is_v4: bool,
         asked: Option<IpAddr>,
     ) -> std::result::Result<Option<(IpAddr, u8)>, ipam::Error> {
         let of_family = |pool: &&mut ipam::Pool| pool.subnet().is_ipv4() == is_v4;
-        match self.pools.iter_mut().find(of_family) {
-            Some(pool) => Ok(Some((pool.take(asked)?, pool.subnet().prefix))),
-            None => Ok(None),
+        let mut refused = None;
+        for pool in self.pools.iter_mut().filter(of_family) {
+            match pool.take(asked) {
+                Ok(address) => return Ok(Some((address, pool.subnet().prefix))),
+                Err(error @ (ipam::Error::NoAddress { .. } | ipam::Error::OutOfRange { .. })) => {
+                    refused.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        refused.map_or(Ok(None), Err)
     }
 
     fn give_back(&mut self, lease: &Lease) {
@@ -373,7 +381,10 @@ fn pools(record: &Record) -> Result<Vec<ipam::Pool>> {
     }
     let pool = |pool: &record::Pool| -> Result<ipam::Pool> {
         let reserved: Vec<_> = pool.reserved.iter().map(|(n, a)| (n.clone(), *a)).collect();
-        let made = ipam::Pool::new(pool.subnet, pool.range, Some(pool.gateway), &reserved)?;
+        let made = match pool.gateway {
+            Some(own) => ipam::Pool::new(pool.subnet, pool.range, Some(own), &reserved)?,
+            None => ipam::Pool::without_gateway(pool.subnet, pool.range, &reserved)?,
+        };
         Ok(made.named(format!("{} ({})", record.name, &record.id[..12])))
     };
     record.pools.iter().map(pool).collect()
@@ -448,6 +459,35 @@ mod tests {
         network.leave("d", &first);
         assert!(network.close().is_ok());
         assert!(network.join("e", None, None).is_err(), "it is gone");
+    }
+
+    #[test]
+    fn the_second_range_serves_when_asked_or_when_the_first_is_full() {
+        let mut of = record("n");
+        of.driver = Driver::Macvlan;
+        of.pools[0].subnet = "10.1.0.0/30".parse().expect("a subnet");
+        let mut second = of.pools[0].clone();
+        second.subnet = "10.2.0.0/24".parse().expect("a subnet");
+        second.gateway = None;
+        of.pools.push(second);
+        let registry = registry(&[]);
+        let network = registry.insert(of).expect("a free name");
+        let take = |container: &str, asked: Option<&str>| {
+            let asked = asked.map(|ip| ip.parse().expect("an address"));
+            network.join(container, asked, None)
+        };
+        let shown = |lease: &Lease| lease.ipv4.map(|(ip, prefix)| format!("{ip}/{prefix}"));
+        let asked = take("a", Some("10.2.0.7")).expect("free");
+        assert_eq!(shown(&asked).as_deref(), Some("10.2.0.7/24"));
+        assert!(take("b", Some("10.2.0.7")).is_err(), "taken");
+        assert!(take("b", Some("10.3.0.7")).is_err(), "of none of them");
+        let first = take("b", None).expect("free");
+        assert_eq!(shown(&first).as_deref(), Some("10.1.0.2/30"));
+        let over = take("c", None).expect("the first is full");
+        assert_eq!(shown(&over).as_deref(), Some("10.2.0.1/24"));
+        network.leave("b", &first);
+        let again = take("d", None).expect("free");
+        assert_eq!(shown(&again).as_deref(), Some("10.1.0.2/30"));
     }
 
     #[test]

@@ -49,6 +49,13 @@ pub(crate) fn check(new: &NetworkCreateRequest, host_has_ipv6: bool) -> Result<A
             new.name
         )));
     }
+    if new.config_only && (new.internal || new.attachable) {
+        return Err(Error::Denied(
+            "configuration network can only contain network specific fields. Network operator fields like \
+             [ ingress | internal | attachable | scope ] are not supported."
+                .into(),
+        ));
+    }
     if new.ingress || new.scope == "swarm" {
         return Err(Error::Unavailable(
             "This node is not a swarm manager. Swarm networks are not in this engine: leave out --ingress and --scope".into(),
@@ -94,8 +101,8 @@ pub(crate) fn check(new: &NetworkCreateRequest, host_has_ipv6: bool) -> Result<A
             reasons.join("\n")
         )));
     }
-    one_of_each_family(driver, &pools)?;
-    if driver == Driver::Bridge && !new.config_only {
+    if driver == Driver::Bridge {
+        one_of_each_family(driver, &pools)?;
         let options = BridgeOptions::parse(&new.options)?;
         let modes = [options.mode4, options.mode6];
         if modes.contains(&GatewayMode::Isolated) && !new.internal {
@@ -110,6 +117,28 @@ pub(crate) fn check(new: &NetworkCreateRequest, host_has_ipv6: bool) -> Result<A
         ipv6,
         pools,
     })
+}
+
+/// Whether what is to come from another's configuration says nothing of the kind itself, in Docker's words.
+///
+/// # Errors
+/// [`Error::Denied`].
+pub(crate) fn check_borrowed(new: &NetworkCreateRequest) -> Result<()> {
+    let ipam = new.ipam.as_ref();
+    let has_ipam = ipam.is_some_and(|ipam| {
+        let has_options = ipam.options.as_ref().is_some_and(|o| !o.is_empty());
+        has_options || !ipam.config.is_empty() || !["", "default"].contains(&ipam.driver.as_str())
+    });
+    let why = if new.config_only {
+        "a configuration network cannot depend on another configuration network"
+    } else if has_ipam || new.enable_ipv6 == Some(true) || !new.labels.is_empty() {
+        "user specified configurations are not supported if the network depends on a configuration network"
+    } else if !new.options.is_empty() {
+        "network driver options are not supported if the network depends on a configuration network"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Denied(why.into()))
 }
 
 fn driver(new: &NetworkCreateRequest) -> Result<Driver> {

@@ -1,8 +1,11 @@
 //! What is there: tables, chains and rules as the kernel tells them.
 
+use std::collections::BTreeMap;
+
 use crate::error::Error;
-use crate::message::{Attribute, Attributes, Message};
+use crate::message::{Attribute, Attributes, Message, Writer};
 use crate::nft::change::{Base, ChainKind, Hook, Policy};
+use crate::nft::effect::{self, Effect, Interfaces, Whom};
 use crate::nft::{Family, HEADER, request};
 use crate::socket::Socket;
 
@@ -21,6 +24,8 @@ pub struct FoundChain {
     pub name: String,
     /// Where packets come to it; `None` also for kinds and hooks that are not spoken of here.
     pub base: Option<Base>,
+    /// How many rules are in it, and how many rules and elements of maps lead there, together.
+    pub uses: u32,
 }
 
 /// A rule that was found.
@@ -30,8 +35,12 @@ pub struct FoundRule {
     pub handle: u64,
     /// Words for people.
     pub comment: Option<String>,
-    /// Drops or rejects every packet that comes to it: nothing behind it is ever asked.
-    pub is_wall: bool,
+    /// What it does to the packets that come to it.
+    pub effect: Effect,
+    /// What it asks of interfaces, where it leads on or drops for that alone, and only for names.
+    pub interfaces: Option<Interfaces>,
+    /// Whether it asks if a packet's source is reached by the interface that it came in by.
+    pub asks_way_back: bool,
 }
 
 /// All tables of the namespace, of the families that are spoken of here.
@@ -67,24 +76,70 @@ pub fn rules(
 ) -> Result<Vec<FoundRule>, Error> {
     let mut question = request(GET_RULE, 0, family as u8);
     question.text(1, table).text(2, chain);
+    let mut found = read_rules(socket, question, table)?;
+    Ok(found.remove(chain).unwrap_or_default())
+}
+
+/// All rules of a table, by their chains, in order; chains without rules are left out. None for a table that is not there.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn table_rules(
+    socket: &Socket,
+    family: Family,
+    table: &str,
+) -> Result<BTreeMap<String, Vec<FoundRule>>, Error> {
+    let mut question = request(GET_RULE, 0, family as u8);
+    question.text(1, table);
+    read_rules(socket, question, table)
+}
+
+fn read_rules(
+    socket: &Socket,
+    question: Writer,
+    table: &str,
+) -> Result<BTreeMap<String, Vec<FoundRule>>, Error> {
     let found = match socket.dump(question) {
         Err(error) if error.kind() == fault::Kind::NotFound => Vec::new(),
         other => other?,
     };
-    Ok(found
-        .iter()
-        .filter_map(|message| {
-            let attributes = message.attributes(HEADER);
-            let is_of_chain = text(&attributes, 1)? == table && text(&attributes, 2)? == chain;
-            is_of_chain.then_some(FoundRule {
-                handle: attributes.get(3)?.be64()?,
-                comment: attributes.get(7).and_then(comment),
-                is_wall: attributes
-                    .get(4)
-                    .is_some_and(|list| is_wall(&list.nested())),
-            })
-        })
-        .collect())
+    let mut rules: BTreeMap<String, Vec<FoundRule>> = BTreeMap::new();
+    for message in &found {
+        if let Some((chain, rule)) = read_rule(message, table) {
+            rules.entry(chain).or_default().push(rule);
+        }
+    }
+    Ok(rules)
+}
+
+fn read_rule(message: &Message, table: &str) -> Option<(String, FoundRule)> {
+    let attributes = message.attributes(HEADER);
+    if text(&attributes, 1)? != table {
+        return None;
+    }
+    let expressions = attributes.get(4).map(|list| list.nested());
+    let effect = expressions.as_ref().map_or(Effect::Nothing, effect::read);
+    // Tables have thousands of rules, and few of these.
+    let is_of_interfaces = matches!(
+        effect,
+        Effect::WallOfInterfaces
+            | Effect::Leads {
+                whom: Whom::OfInterfaces,
+                ..
+            }
+    );
+    let rule = FoundRule {
+        handle: attributes.get(3)?.be64()?,
+        comment: attributes.get(7).and_then(comment),
+        interfaces: expressions
+            .as_ref()
+            .filter(|_| is_of_interfaces)
+            .and_then(effect::interfaces),
+        asks_way_back: effect == Effect::Some
+            && expressions.as_ref().is_some_and(effect::asks_way_back),
+        effect,
+    };
+    Some((text(&attributes, 2)?, rule))
 }
 
 fn read_chain(message: &Message) -> Option<FoundChain> {
@@ -94,6 +149,7 @@ fn read_chain(message: &Message) -> Option<FoundChain> {
         table: text(&attributes, 1)?,
         name: text(&attributes, 3)?,
         base: read_base(&attributes),
+        uses: attributes.get(6)?.be32()?,
     })
 }
 
@@ -142,35 +198,4 @@ fn comment(data: Attribute<'_>) -> Option<String> {
         rest = &more[value.len()..];
     }
     None
-}
-
-/// Whether a rule's expressions end every packet: nothing but counting and logging, then a drop or a rejection.
-fn is_wall(expressions: &Attributes<'_>) -> bool {
-    let mut ends = false;
-    for expression in expressions.clone() {
-        let expression = expression.nested();
-        let Some(name) = expression.get(1).and_then(|name| name.text()) else {
-            return false;
-        };
-        match name {
-            "counter" | "log" => {}
-            "reject" => ends = true,
-            "immediate" if drops(&expression) == Some(true) => ends = true,
-            // As iptables writes it.
-            "target" if target(&expression) == Some("REJECT") => ends = true,
-            _ => return false,
-        }
-    }
-    ends
-}
-
-fn drops(immediate: &Attributes<'_>) -> Option<bool> {
-    const DROP: u32 = 0;
-    let data = immediate.get(2)?.nested().get(2)?.nested();
-    let verdict = data.get(2)?.nested();
-    Some(verdict.get(1)?.be32()? == DROP)
-}
-
-fn target<'a>(expression: &Attributes<'a>) -> Option<&'a str> {
-    expression.get(2)?.nested().get(1)?.text()
 }

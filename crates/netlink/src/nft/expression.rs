@@ -21,6 +21,8 @@ const VERDICT: u32 = 0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Meta {
+    /// The `EtherType` of what it carries, behind a VLAN's tag if it has one; 2 bytes.
+    Protocol = 1,
     /// The interface it came in by, 16 bytes.
     InInterface = 6,
     /// The interface it goes out by, 16 bytes.

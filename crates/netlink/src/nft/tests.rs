@@ -151,8 +151,11 @@ fn a_rule_that_ends_every_packet_is_known_and_others_go_before_it() {
         commit(&socket, &changes).expect("the kernel takes it");
         let look = || rules(&socket, Family::Ip, "t", "c").expect("dump");
         let before = look();
-        let walls: Vec<bool> = before.iter().map(|rule| rule.is_wall).collect();
-        assert_eq!(walls, [false, false, true]);
+        let effects: Vec<&Effect> = before.iter().map(|rule| &rule.effect).collect();
+        assert_eq!(
+            effects,
+            [&Effect::WallOfInterfaces, &Effect::Accepts, &Effect::Wall]
+        );
         let before = before[2].handle;
         let insert = |comment| Change::InsertRule {
             rule: rule(comment, &accept),
@@ -161,6 +164,85 @@ fn a_rule_that_ends_every_packet_is_known_and_others_go_before_it() {
         commit(&socket, &[insert("one"), insert("two")]).expect("the kernel takes them");
         let comments: Vec<_> = look().into_iter().filter_map(|rule| rule.comment).collect();
         assert_eq!(comments, ["some", "any", "one", "two", "wall"]);
+    });
+}
+
+#[test]
+fn what_others_rules_do_is_known_as_far_as_it_matters() {
+    let script = r#"add table inet t; add chain inet t a; add chain inet t b;
+    table inet t {
+        map m { type ifname : verdict; elements = { "x" : jump a } }
+        chain a { counter; log prefix "x"; limit rate 1/second log; meta l4proto tcp reject; reject; }
+        chain b { iifname "x" jump a; iif lo oifname { "x", "y" } goto a; tcp dport 1 jump a; meta mark 1 iifname x goto a; }
+        chain e { iifname "x" oifname "y" jump a; iifname "x" oifname "y" counter reject; iifname "y" drop; iifname "x" oifname "y" tcp dport 1 drop; }
+        chain d { fib saddr . mark . iif oif missing drop; fib saddr . iif oif exists accept; fib daddr . iif type local accept; }
+        chain c { counter jump b; goto b; return; ct state new return; iifname vmap @m; accept; drop; }
+    }"#;
+    alone(move || {
+        let mut nft = std::process::Command::new("nft");
+        let output = nft.arg(script).output().expect("nftables is installed");
+        assert!(output.status.success(), "{output:?}");
+        let socket = Socket::netfilter().expect("socket");
+        let rules = table_rules(&socket, Family::Inet, "t").expect("dump");
+        let effects = |chain: &str| -> Vec<Effect> {
+            rules[chain]
+                .iter()
+                .map(|rule| rule.effect.clone())
+                .collect()
+        };
+        let leads = |to: &str, whom, comes_back| Effect::Leads {
+            to: to.into(),
+            whom,
+            comes_back,
+        };
+        use Effect::{Accepts, Nothing, Returns, Some as Few, Wall};
+        assert_eq!(effects("a"), [Nothing, Nothing, Nothing, Few, Wall]);
+        assert_eq!(
+            effects("b"),
+            [
+                leads("a", Whom::OfInterfaces, true),
+                leads("a", Whom::OfInterfaces, false),
+                leads("a", Whom::Some, true),
+                leads("a", Whom::Some, false),
+            ]
+        );
+        let all = leads("b", Whom::All, true);
+        let for_good = leads("b", Whom::All, false);
+        assert_eq!(
+            effects("c"),
+            [all, for_good, Returns, Few, Few, Accepts, Wall]
+        );
+        let asks: Vec<bool> = rules["d"].iter().map(|rule| rule.asks_way_back).collect();
+        assert_eq!(asks, [true, true, false]);
+        assert_eq!(
+            effects("e")[1..],
+            [
+                Effect::WallOfInterfaces,
+                Effect::WallOfInterfaces,
+                Effect::Some
+            ]
+        );
+        let name = |text: &str| Some(Key::new().interface(text).bytes().to_vec());
+        let both = Interfaces {
+            input: name("x"),
+            output: name("y"),
+        };
+        let one = Interfaces {
+            input: name("y"),
+            output: None,
+        };
+        let asked: Vec<_> = rules["e"].iter().map(|rule| &rule.interfaces).collect();
+        assert_eq!(asked, [&Some(both.clone()), &Some(both), &Some(one), &None]);
+        assert!(rules["a"].iter().all(|rule| rule.interfaces.is_none()));
+        let found = chains(&socket).expect("dump");
+        let uses = |name: &str| found.iter().find(|c| c.name == name).map(|c| c.uses);
+        assert_eq!(
+            uses("a"),
+            Some(5 + 5 + 1),
+            "five rules, and five and the map lead there"
+        );
+        assert_eq!(uses("b"), Some(4 + 2));
+        assert_eq!(uses("c"), Some(7));
     });
 }
 

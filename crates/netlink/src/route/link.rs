@@ -303,6 +303,17 @@ pub fn vlan(new: &New<'_>, parent: u32, number: u16) -> Writer {
     message
 }
 
+/// A link that drops whatever is sent on it, and never receives. It is made down.
+#[must_use]
+pub fn dummy(new: &New<'_>) -> Writer {
+    let mut message = creation(0);
+    new.write(&mut message);
+    message.nest(IFLA_LINKINFO, |info| {
+        info.text(IFLA_INFO_KIND, "dummy");
+    });
+    message
+}
+
 /// A switch of IPv4 on one link, numbered as in linux/ip.h: `/proc/sys/net/ipv4/conf/LINK/…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ipv4Switch {

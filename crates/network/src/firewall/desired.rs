@@ -82,6 +82,9 @@ impl Desired {
         Kinds {
             internal: self.networks().any(|network| network.internal),
             quiet: self.networks().any(|network| !network.icc),
+            unprotected: self
+                .networks()
+                .any(|network| !network.unprotected.is_empty()),
         }
     }
 

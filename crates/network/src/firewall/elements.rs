@@ -92,6 +92,9 @@ fn of_subnet(network: &Net, subnet: &Subnet) -> Vec<Placed> {
     } else if network.masquerade {
         elements.push(placed(family, routed::MASQUERADED, all()));
     }
+    if network.unprotected.contains(subnet) {
+        elements.push(placed(family, routed::UNPROTECTED, all()));
+    }
     elements
 }
 

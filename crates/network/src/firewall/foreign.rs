@@ -1,19 +1,27 @@
 //! Room in other programs' chains: rules of ours at the end of those that drop what none of their rules decides on.
 //!
 //! Docker sets the policy of `ip filter FORWARD` to drop, as many hosts do; others have a last rule that rejects whatever
-//! comes to it. No accept elsewhere changes that. At the end of such a chain, before such a rule, each of our bridges gets
-//! one rule per direction: what the chain's own rules drop stays dropped, and what they leave to the end is left to our own
-//! forward chain. The rules are written as iptables-nft writes its own (`-i BRIDGE -j ACCEPT`), which otherwise calls the
-//! whole table incompatible. A table that its maker keeps for itself (`flags owner`, as firewalld may) takes none: it is told.
+//! comes to it, there or in a chain that it jumps to (`walls`). No accept elsewhere changes that. At the end of such a chain,
+//! before such a rule, each of our bridges gets one rule per direction: what the chain's own rules drop stays dropped, and
+//! what they leave to the end is left to our own forward chain. The rules are written as iptables-nft writes its own (`-i BRIDGE -j ACCEPT`), which otherwise calls the
+//! whole table incompatible.
+//!
+//! Published ports' first packets come a second time, out of the admission pair, by which their sources are not reached. A
+//! chain that asks for that on arrival (firewalld's `IPv6_rpfilter`, for one) has asked it the first time: what comes out of
+//! the pair is accepted there.
+//!
+//! A table that its maker keeps for itself (`flags owner`, as firewalld may) takes none: it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use netlink::nft::{
-    ChainKind, Change, Family, FoundChain, FoundRule, Hook, Policy, Rule, chains, commit, rules,
+    Base, ChainKind, Change, Family, FoundChain, FoundRule, Hook, Interfaces, Policy, Rule, chains,
+    commit, table_rules,
 };
 use netlink::socket::Socket;
 
-use crate::firewall::words::{Phrase, accept, counted, from, rule, to};
+use crate::firewall::walls::{End, Room, Rules, asked_for_way_back, end_of};
+use crate::firewall::words::{Phrase, accept, counted, from, from_named, rule, to, to_named};
 
 /// How often to look again when a chain changed between looking and acting.
 const ATTEMPTS: usize = 5;
@@ -30,10 +38,21 @@ pub(super) struct Way<'a> {
     pub(super) bridges: &'a BTreeSet<&'a str>,
     /// The host's own packets out by this one.
     pub(super) out: Option<&'a str>,
+    /// And in by this one, where their sources are elsewhere.
+    pub(super) inside: Option<&'a str>,
 }
 
 /// Makes others' chains as they should be; does nothing where they are. Tells the chains that take no rules of ours.
-pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>, netlink::Error> {
+pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error> {
+    let closed = try_again(socket, way)?;
+    // Chains and rules are read one after the other: who changes them meanwhile must not be told of as in the way.
+    match closed.iter().any(|chain| chain.why == Why::Shared) {
+        true => try_again(socket, way),
+        false => Ok(closed),
+    }
+}
+
+fn try_again(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error> {
     let mut attempt = 1;
     loop {
         match try_to(socket, way) {
@@ -45,32 +64,99 @@ pub(super) fn make_way(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>
     }
 }
 
-fn try_to(socket: &Socket, way: &Way<'_>) -> Result<Vec<FoundChain>, netlink::Error> {
+fn try_to(socket: &Socket, way: &Way<'_>) -> Result<Vec<Closed>, netlink::Error> {
     let mut closed = Vec::new();
-    for foreign in look(socket)? {
-        match commit(socket, &plan_chain(&foreign, way)) {
+    for table in look(socket)? {
+        let (changes, shared) = plan(&table, way);
+        closed.extend(
+            shared
+                .into_iter()
+                .map(|chain| table.closed(chain, Why::Shared)),
+        );
+        match commit(socket, &changes) {
             // EPERM: the table is its owner's alone.
-            Err(error) if error.kind() == fault::Kind::Denied => closed.push(foreign.chain),
+            Err(error) if error.kind() == fault::Kind::Denied => {
+                let chain = changes.iter().find_map(chain_of);
+                closed.extend(chain.map(|chain| table.closed(chain.to_owned(), Why::Owned)));
+            }
             done => done?,
         }
     }
     Ok(closed)
 }
 
-/// A chain of someone else and its rules.
+/// The chain that a change of a rule is about.
+fn chain_of(change: &Change) -> Option<&str> {
+    match change {
+        Change::AddRule(rule) | Change::InsertRule { rule, .. } => Some(&rule.chain),
+        Change::DeleteRule { chain, .. } => Some(chain),
+        _ => None,
+    }
+}
+
+/// A chain that takes no rules of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// Its table.
+    pub(super) table: String,
+    /// Its name.
+    pub(super) chain: String,
+    /// Why it does not.
+    pub(super) why: Why,
+}
+
+/// Why there is no room for rules of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The table is its owner's alone.
+    Owned,
+    /// What somebody means to drop comes there too.
+    Shared,
+}
+
+/// A table of someone else with chains on our way.
 #[derive(Debug, Clone)]
 struct Foreign {
-    chain: FoundChain,
-    rules: Vec<FoundRule>,
+    family: Family,
+    name: String,
+    /// Those chains.
+    bases: Vec<(String, Base)>,
+    rules: Rules,
+}
+
+impl Foreign {
+    fn closed(&self, chain: String, why: Why) -> Closed {
+        Closed {
+            table: self.name.clone(),
+            chain,
+            why,
+        }
+    }
 }
 
 fn look(socket: &Socket) -> Result<Vec<Foreign>, netlink::Error> {
-    chains(socket)?
+    let mut tables: BTreeMap<(Family, String), Vec<FoundChain>> = BTreeMap::new();
+    for chain in chains(socket)? {
+        if !is_a_daemons(&chain.table) {
+            let of_table = tables.entry((chain.family, chain.table.clone()));
+            of_table.or_default().push(chain);
+        }
+    }
+    tables.retain(|_, chains| chains.iter().any(is_on_our_way));
+    tables
         .into_iter()
-        .filter(|chain| !is_a_daemons(&chain.table) && is_on_our_way(chain))
-        .map(|chain| {
-            let rules = rules(socket, chain.family, &chain.table, &chain.name)?;
-            Ok(Foreign { chain, rules })
+        .map(|((family, name), chains)| {
+            let on_our_way = chains.iter().filter(|chain| is_on_our_way(chain));
+            let bases = on_our_way.filter_map(|chain| Some((chain.name.clone(), chain.base?)));
+            Ok(Foreign {
+                family,
+                bases: bases.collect(),
+                rules: Rules {
+                    chains: table_rules(socket, family, &name)?,
+                    uses: chains.iter().map(|c| (c.name.clone(), c.uses)).collect(),
+                },
+                name,
+            })
         })
         .collect()
 }
@@ -86,85 +172,148 @@ fn is_on_our_way(chain: &FoundChain) -> bool {
     let is_routed = chain.family != Family::Bridge;
     is_routed
         && chain.base.is_some_and(|base| {
-            base.kind == ChainKind::Filter && matches!(base.hook, Hook::Forward | Hook::Output)
+            base.kind == ChainKind::Filter
+                && matches!(base.hook, Hook::Prerouting | Hook::Forward | Hook::Output)
         })
 }
 
-/// What must be changed in a chain.
-fn plan_chain(foreign: &Foreign, way: &Way<'_>) -> Vec<Change> {
-    let chain = &foreign.chain;
-    let wall = foreign.rules.iter().position(|rule| rule.is_wall);
-    let (asked, never_asked) = foreign.rules.split_at(wall.unwrap_or(foreign.rules.len()));
-    let wanted = wanted(chain, wall.is_some(), way);
-    if is_right(asked, &wanted, way.table) && !never_asked.iter().any(|r| is_ours(r, way.table)) {
+/// What must be changed in a table, and the chains that are in the way and take no rules.
+fn plan(table: &Foreign, way: &Way<'_>) -> (Vec<Change>, Vec<String>) {
+    let mut wanted: BTreeMap<String, Vec<Wanted>> = BTreeMap::new();
+    let mut shared = Vec::new();
+    let (arriving, passing): (Vec<_>, Vec<_>) = table
+        .bases
+        .iter()
+        .partition(|(_, base)| base.hook == Hook::Prerouting);
+    let mut want = |hook: Hook, room: Room| {
+        wanted.entry(room.chain).or_default().push(Wanted {
+            before: Some(room.before),
+            rules: wanted_for(hook, &room.of, way),
+        });
+    };
+    let mut by_policy = Vec::new();
+    for (name, base) in passing {
+        let (end, rooms) = end_of(&table.rules, name, is_of_our_kind);
+        rooms.into_iter().for_each(|room| want(base.hook, room));
+        match end {
+            End::Wall(room) => want(base.hook, room),
+            End::Falls if base.policy == Policy::Drop => by_policy.push((name, base.hook)),
+            End::Shared { chain } => shared.push((base.hook, chain)),
+            End::Falls | End::Open => {}
+        }
+    }
+    for (name, _) in arriving {
+        let rooms = asked_for_way_back(&table.rules, name);
+        rooms
+            .into_iter()
+            .for_each(|room| want(Hook::Prerouting, room));
+    }
+    for (name, hook) in by_policy {
+        wanted.entry(name.clone()).or_default().push(Wanted {
+            before: None,
+            rules: wanted_for(hook, &Interfaces::default(), way),
+        });
+    }
+    // Where nothing is wanted nothing is in the way.
+    shared.retain(|(hook, _)| !wanted_for(*hook, &Interfaces::default(), way).is_empty());
+    let shared = shared.into_iter().map(|(_, chain)| chain);
+    let bases = table.bases.iter().map(|(name, _)| name.as_str());
+    let with_rules = table.rules.chains.keys().map(String::as_str);
+    let names: BTreeSet<&str> = bases.chain(with_rules).collect();
+    let changes = names
+        .into_iter()
+        .flat_map(|chain| plan_chain(table, chain, wanted.remove(chain).unwrap_or_default(), way));
+    (changes.collect(), shared.collect())
+}
+
+/// Rules of ours at one place of a chain, by their comments.
+#[derive(Debug)]
+struct Wanted {
+    /// Right before the rule of this handle; else at the end.
+    before: Option<u64>,
+    rules: Vec<(String, Phrase)>,
+}
+
+/// What must be changed in a chain so that it has just these.
+fn plan_chain(table: &Foreign, chain: &str, wanted: Vec<Wanted>, way: &Way<'_>) -> Vec<Change> {
+    let found = table.rules.chains.get(chain);
+    let found = found.map(Vec::as_slice).unwrap_or_default();
+    if is_right(found, &wanted, way.table) {
         return Vec::new();
     }
-    let ours = foreign.rules.iter().filter(|rule| is_ours(rule, way.table));
+    let ours = found.iter().filter(|rule| is_ours(rule, way.table));
     let deletions = ours.map(|rule| Change::DeleteRule {
-        family: chain.family,
-        table: chain.table.clone(),
-        chain: chain.name.clone(),
+        family: table.family,
+        table: table.name.clone(),
+        chain: chain.to_owned(),
         handle: rule.handle,
     });
-    let additions = wanted.into_iter().map(|(comment, expressions)| {
-        let rule = Rule {
-            family: chain.family,
-            table: chain.table.clone(),
-            chain: chain.name.clone(),
-            expressions,
-            comment: Some(comment),
-        };
-        match never_asked.first() {
-            Some(wall) => Change::InsertRule {
-                rule,
-                before: wall.handle,
-            },
-            None => Change::AddRule(rule),
-        }
+    let additions = wanted.into_iter().flat_map(|Wanted { before, rules }| {
+        rules.into_iter().map(move |(comment, expressions)| {
+            let rule = Rule {
+                family: table.family,
+                table: table.name.clone(),
+                chain: chain.to_owned(),
+                expressions,
+                comment: Some(comment),
+            };
+            match before {
+                Some(before) => Change::InsertRule { rule, before },
+                None => Change::AddRule(rule),
+            }
+        })
     });
     deletions.chain(additions).collect()
 }
 
-/// The rules that shall be at the end of a chain, by their comments.
-fn wanted(chain: &FoundChain, has_wall: bool, way: &Way<'_>) -> Vec<(String, Phrase)> {
-    let Some(base) = chain.base else {
-        return Vec::new();
-    };
-    let end = match has_wall {
-        true => Policy::Drop,
-        false => base.policy,
-    };
+/// The rules that shall be before what drops packets of these interfaces at this hook, by their comments.
+fn wanted_for(hook: Hook, of: &Interfaces, way: &Way<'_>) -> Vec<(String, Phrase)> {
     let accepted = |comment: String, words: Phrase| (comment, rule([words, counted(), accept()]));
-    match (end, base.hook) {
-        (Policy::Drop, Hook::Forward) => way
+    let from_it = |link: &str| {
+        let words = rule([from(link), to_named(of.output.as_deref())]);
+        let may_be = of.input.is_none();
+        may_be.then(|| accepted(format!("{}: from {link}", way.table), words))
+    };
+    let to_it = |link: &str| {
+        let words = rule([from_named(of.input.as_deref()), to(link)]);
+        let may_be = of.output.is_none();
+        may_be.then(|| accepted(format!("{}: to {link}", way.table), words))
+    };
+    match hook {
+        Hook::Forward => way
             .bridges
             .iter()
-            .flat_map(|bridge| {
-                [
-                    accepted(format!("{}: from {bridge}", way.table), from(bridge)),
-                    accepted(format!("{}: to {bridge}", way.table), to(bridge)),
-                ]
-            })
+            .flat_map(|bridge| [from_it(bridge), to_it(bridge)])
+            .flatten()
             .collect(),
-        (Policy::Drop, Hook::Output) if !way.bridges.is_empty() => way
-            .out
-            .iter()
-            .map(|out| accepted(format!("{}: to {out}", way.table), to(out)))
-            .collect(),
+        Hook::Output if !way.bridges.is_empty() => way.out.and_then(to_it).into_iter().collect(),
+        Hook::Prerouting if !way.bridges.is_empty() => {
+            way.inside.and_then(from_it).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }
 
-/// Whether exactly the wanted rules are there, with nothing behind them but those of other daemons of our kind.
-fn is_right(rules: &[FoundRule], wanted: &[(String, Phrase)], table: &str) -> bool {
-    let ours: Vec<&str> = rules
-        .iter()
-        .filter(|rule| is_ours(rule, table))
-        .filter_map(|rule| rule.comment.as_deref())
-        .collect();
-    let first = rules.iter().position(|rule| is_ours(rule, table));
-    let behind = &rules[first.unwrap_or(rules.len())..];
-    ours.iter().eq(wanted.iter().map(|(comment, _)| comment)) && behind.iter().all(is_of_our_kind)
+/// Whether exactly the wanted rules are there, with nothing between them and their places but those of other daemons of our
+/// kind.
+fn is_right(found: &[FoundRule], wanted: &[Wanted], table: &str) -> bool {
+    let count = found.iter().filter(|rule| is_ours(rule, table)).count();
+    let expected: usize = wanted.iter().map(|one| one.rules.len()).sum();
+    let is_in_place = |wanted: &Wanted| {
+        let place = match wanted.before {
+            Some(handle) => found.iter().position(|rule| rule.handle == handle),
+            None => Some(found.len()),
+        };
+        let before = &found[..place.unwrap_or(0)];
+        let kin = before.iter().rev().take_while(|rule| is_of_our_kind(rule));
+        let ours = kin.filter(|rule| is_ours(rule, table));
+        ours.filter_map(|rule| rule.comment.as_deref()).eq(wanted
+            .rules
+            .iter()
+            .rev()
+            .map(|(comment, _)| comment))
+    };
+    count == expected && wanted.iter().all(is_in_place)
 }
 
 fn is_ours(rule: &FoundRule, table: &str) -> bool {
@@ -182,33 +331,37 @@ fn is_of_our_kind(rule: &FoundRule) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use netlink::nft::Base;
+    use netlink::nft::{Effect, Whom};
 
     use super::*;
 
     /// A chain of rules with these comments; that called `wall` lets nothing through.
     fn foreign(hook: Hook, policy: Policy, comments: &[&str]) -> Foreign {
+        let effect = |comment: &str| match comment {
+            "wall" => Effect::Wall,
+            _ => Effect::Some,
+        };
+        let rules = comments.iter().zip(1..).map(|(comment, handle)| FoundRule {
+            handle,
+            comment: (!comment.is_empty()).then(|| (*comment).to_owned()),
+            effect: effect(comment),
+            interfaces: None,
+            asks_way_back: comment == &"back",
+        });
+        let base = Base {
+            kind: ChainKind::Filter,
+            hook,
+            priority: 0,
+            policy,
+        };
         Foreign {
-            chain: FoundChain {
-                family: Family::Ip,
-                table: "filter".into(),
-                name: "FORWARD".into(),
-                base: Some(Base {
-                    kind: ChainKind::Filter,
-                    hook,
-                    priority: 0,
-                    policy,
-                }),
+            family: Family::Ip,
+            name: "filter".into(),
+            bases: vec![("FORWARD".into(), base)],
+            rules: Rules {
+                chains: [("FORWARD".to_owned(), rules.collect())].into(),
+                uses: [("FORWARD".to_owned(), comments.len() as u32)].into(),
             },
-            rules: comments
-                .iter()
-                .zip(1..)
-                .map(|(comment, handle)| FoundRule {
-                    handle,
-                    comment: (!comment.is_empty()).then(|| (*comment).to_owned()),
-                    is_wall: *comment == "wall",
-                })
-                .collect(),
         }
     }
 
@@ -216,15 +369,19 @@ mod tests {
         BTreeSet::from(["br-a"])
     }
 
-    /// How many rules are deleted and added.
-    fn changes(foreign: &Foreign) -> (usize, usize) {
-        let bridges = bridges();
+    fn planned(foreign: &Foreign) -> (Vec<Change>, Vec<String>) {
         let way = Way {
             table: "estiva",
-            bridges: &bridges,
+            bridges: &bridges(),
             out: Some("estiva-o"),
+            inside: Some("estiva-i"),
         };
-        let plan = plan_chain(foreign, &way);
+        plan(foreign, &way)
+    }
+
+    /// How many rules are deleted and added.
+    fn changes(foreign: &Foreign) -> (usize, usize) {
+        let (plan, _) = planned(foreign);
         let deleted = plan
             .iter()
             .filter(|change| matches!(change, Change::DeleteRule { .. }))
@@ -267,18 +424,50 @@ mod tests {
         // Nobody comes to what stands behind it.
         check(&["", "wall", IN, OUT], (2, 2));
         check(&["", IN, OUT, "wall", "", IN], (3, 2));
-        let bridges = bridges();
-        let way = Way {
-            table: "estiva",
-            bridges: &bridges,
-            out: None,
-        };
-        let plan = plan_chain(&foreign(Hook::Forward, Policy::Drop, &["", "wall"]), &way);
+        let (plan, _) = planned(&foreign(Hook::Forward, Policy::Drop, &["", "wall"]));
         assert!(
             plan.iter()
                 .all(|change| matches!(change, Change::InsertRule { before: 2, .. })),
             "{plan:?}"
         );
+    }
+
+    #[test]
+    fn rules_stand_in_the_chain_where_the_end_is_and_nowhere_else() {
+        let lead = |to: &str, handle: u64| FoundRule {
+            handle,
+            comment: None,
+            effect: Effect::Leads {
+                to: to.into(),
+                whom: Whom::All,
+                comes_back: true,
+            },
+            interfaces: None,
+            asks_way_back: false,
+        };
+        let mut table = foreign(Hook::Forward, Policy::Accept, &[IN, OUT]);
+        let forward = table.rules.chains.get_mut("FORWARD").expect("it is there");
+        forward.push(lead("last", 3));
+        let last = foreign(Hook::Forward, Policy::Accept, &["", "wall"]);
+        let last = last.rules.chains["FORWARD"].clone();
+        table.rules.chains.insert("last".into(), last);
+        table.rules.uses.insert("last".into(), 3);
+        let (plan, shared) = planned(&table);
+        let places: Vec<String> = plan
+            .iter()
+            .map(|change| match change {
+                Change::DeleteRule { chain, handle, .. } => format!("-{chain} {handle}"),
+                Change::InsertRule { rule, before } => format!("+{} {before}", rule.chain),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(places, ["-FORWARD 1", "-FORWARD 2", "+last 2", "+last 2"]);
+        assert!(shared.is_empty());
+        // A map leads there too: nobody knows what for.
+        table.rules.uses.insert("last".into(), 4);
+        let (plan, shared) = planned(&table);
+        assert_eq!(plan.len(), 2, "those that stood there go");
+        assert_eq!(shared, ["last"]);
     }
 
     #[test]
@@ -290,6 +479,19 @@ mod tests {
                 (0, 0)
             );
         }
+    }
+
+    #[test]
+    fn what_comes_out_of_the_pair_is_not_asked_where_it_came_from() {
+        const BACK: &str = "estiva: from estiva-i";
+        let check = |comments: &[&str], expect| {
+            let foreign = foreign(Hook::Prerouting, Policy::Accept, comments);
+            assert_eq!(changes(&foreign), expect, "{comments:?}");
+        };
+        check(&["", "wall"], (0, 0));
+        check(&["", "back", "wall"], (0, 1));
+        check(&["", BACK, "back", "wall"], (0, 0));
+        check(&["", BACK, "wall"], (1, 0));
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use netlink::nft::FoundChain;
-
+use crate::firewall::foreign::{Closed, Why};
 use crate::firewall::legacy;
 
 /// Tells what was not told before.
-pub(super) fn tell(closed: &[FoundChain], bridges: &BTreeSet<&str>, told: &mut BTreeSet<String>) {
+pub(super) fn tell(closed: &[Closed], bridges: &BTreeSet<&str>, told: &mut BTreeSet<String>) {
     if bridges.is_empty() {
         return;
     }
@@ -26,20 +25,24 @@ struct Text {
     advice: String,
 }
 
-fn texts(closed: &[FoundChain], legacy: &[&str], bridges: &BTreeSet<&str>) -> Vec<Text> {
+fn texts(closed: &[Closed], legacy: &[&str], bridges: &BTreeSet<&str>) -> Vec<Text> {
     let names: Vec<&str> = bridges.iter().copied().collect();
     let bridges = names.join(", ");
     let nft = closed.iter().map(|chain| Text {
         subject: format!(
             "chain {} of table {} drops what containers send",
-            chain.name, chain.table
+            chain.chain, chain.table
         ),
-        advice: match chain.table.as_str() {
-            "firewalld" => format!(
+        advice: match (chain.why, chain.table.as_str()) {
+            (Why::Shared, _) => format!(
+                "what its owner means to drop comes there too, so nothing is put before that: have the chains before it accept \
+                 what comes from and goes to {bridges}"
+            ),
+            (Why::Owned, "firewalld") => format!(
                 "firewalld keeps its table to itself: let it forward for {bridges} by a policy of its own \
                  (firewall-cmd --permanent --new-policy), or set NftablesTableOwner=no in firewalld.conf"
             ),
-            _ => format!(
+            (Why::Owned, _) => format!(
                 "its owner keeps the table to itself: have it accept what comes from and goes to {bridges}"
             ),
         },
@@ -56,28 +59,30 @@ fn texts(closed: &[FoundChain], legacy: &[&str], bridges: &BTreeSet<&str>) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use netlink::nft::Family;
-
     use super::*;
 
     #[test]
     fn each_is_named_with_what_to_do() {
-        let chain = |table: &str| FoundChain {
-            family: Family::Inet,
+        let chain = |table: &str, why| Closed {
             table: table.into(),
-            name: "filter_FORWARD".into(),
-            base: None,
+            chain: "filter_FORWARD".into(),
+            why,
         };
         let bridges = BTreeSet::from(["br-a", "br-b"]);
         let texts = texts(
-            &[chain("firewalld"), chain("other")],
+            &[
+                chain("firewalld", Why::Owned),
+                chain("other", Why::Owned),
+                chain("firewalld", Why::Shared),
+            ],
             &["iptables-legacy"],
             &bridges,
         );
-        assert_eq!(texts.len(), 3);
+        assert_eq!(texts.len(), 4);
         assert!(texts[0].advice.contains("NftablesTableOwner"));
         assert!(texts[1].subject.contains("other"));
-        assert!(texts[2].advice.contains("iptables-legacy -I FORWARD"));
+        assert!(texts[2].advice.contains("means to drop"));
+        assert!(texts[3].advice.contains("iptables-legacy -I FORWARD"));
         assert!(texts.iter().all(|text| text.advice.contains("br-a, br-b")));
     }
 }

@@ -60,12 +60,16 @@ pub(super) struct Kinds {
     pub(super) internal: bool,
     /// Whose containers may not talk to each other.
     pub(super) quiet: bool,
+    /// Whose containers others reach on every port.
+    pub(super) unprotected: bool,
 }
 
 impl Kinds {
     /// Whether tables that were made for these do for those.
     pub(super) fn include(self, those: Self) -> bool {
-        (self.internal || !those.internal) && (self.quiet || !those.quiet)
+        (self.internal || !those.internal)
+            && (self.quiet || !those.quiet)
+            && (self.unprotected || !those.unprotected)
     }
 }
 

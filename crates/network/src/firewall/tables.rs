@@ -337,6 +337,7 @@ impl Tables {
             table: &self.table,
             bridges: &bridges,
             out: self.admission.as_ref().map(|pair| pair.out.as_str()),
+            inside: self.admission.as_ref().map(|pair| pair.inside.as_str()),
         };
         let closed = make_way(&self.socket, &way).map_err(|source| Error::Foreign { source })?;
         obstacles::tell(&closed, &bridges, &mut state.told);

@@ -32,6 +32,16 @@ pub(super) fn to(interface: &str) -> Phrase {
     is_interface(Meta::OutInterface, interface)
 }
 
+/// Came in by an interface whose name begins with these bytes, if any are given.
+pub(super) fn from_named(begin: Option<&[u8]>) -> Phrase {
+    begin.map_or_else(Phrase::new, |begin| is_named(Meta::InInterface, begin))
+}
+
+/// Goes out by an interface whose name begins with these bytes, if any are given.
+pub(super) fn to_named(begin: Option<&[u8]>) -> Phrase {
+    begin.map_or_else(Phrase::new, |begin| is_named(Meta::OutInterface, begin))
+}
+
 /// Came in by an interface of this kind.
 pub(super) fn from_kind(kind: &str) -> Phrase {
     is_interface(Meta::InKind, kind)
@@ -45,9 +55,13 @@ pub(super) fn to_kind(kind: &str) -> Phrase {
 fn is_interface(which: Meta, name: &str) -> Phrase {
     let mut bytes = Key::new().interface(name).bytes().to_vec();
     bytes.resize(16, 0);
+    is_named(which, &bytes)
+}
+
+fn is_named(which: Meta, begin: &[u8]) -> Phrase {
     vec![
         Expression::Meta(which, FIRST),
-        Expression::Equal(FIRST, bytes),
+        Expression::Equal(FIRST, begin.to_vec()),
     ]
 }
 
@@ -360,6 +374,14 @@ pub(super) fn translate_to(family: Family, address: IpAddr, port: u16) -> Phrase
             address: Some(FIRST),
             port: Some(behind_address(family)),
         },
+    ]
+}
+
+/// Carries what this `EtherType` says, be it behind a VLAN's tag.
+pub(super) fn carries(ether_type: [u8; 2]) -> Phrase {
+    vec![
+        Expression::Meta(Meta::Protocol, FIRST),
+        Expression::Equal(FIRST, ether_type.to_vec()),
     ]
 }
 

@@ -85,6 +85,7 @@ fn five_hundred_neighbouring_networks_are_taken_and_given_back() {
             internal: n.is_multiple_of(2),
             masquerade: true,
             routed: Vec::new(),
+            unprotected: Vec::new(),
             icc: true,
             gateways: vec![IpAddr::from([10, high, low, 1])],
         }

@@ -252,6 +252,7 @@ impl World {
             internal: false,
             masquerade: true,
             routed: Vec::new(),
+            unprotected: Vec::new(),
             icc: true,
             gateways: vec![gateway4, gateway6],
         };

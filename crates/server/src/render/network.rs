@@ -59,7 +59,7 @@ fn pool(pool: &Pool) -> IpamPool {
     IpamPool {
         subnet: pool.subnet.to_string(),
         ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
-        gateway: pool.gateway.to_string(),
+        gateway: pool.gateway.map(|ip| ip.to_string()).unwrap_or_default(),
         auxiliary_addresses: pool
             .reserved
             .iter()
@@ -229,7 +229,7 @@ mod tests {
                 pools: vec![Pool {
                     subnet: "10.77.0.0/24".parse().expect("a subnet"),
                     range: None,
-                    gateway: [10, 77, 0, 1].into(),
+                    gateway: Some([10, 77, 0, 1].into()),
                     reserved: BTreeMap::new(),
                     is_asked: true,
                 }],

@@ -50,7 +50,7 @@ pub(in crate::network) fn view(shared: &Shared, record: &Record, live: &Live) ->
     for (name, _) in ordered {
         if let Some(network) = networks.registry.named(name) {
             let of = network.record();
-            leads_out |= !of.internal;
+            leads_out |= of.leads_out();
             if of.is_user_defined() {
                 zones.push(network.zone.clone());
             }

@@ -5,8 +5,8 @@ use netlink::nft::{Family, Hook, Payload, Set, Type};
 use crate::firewall::holes::{asks_through_hole, back_through_hole, through_hole};
 use crate::firewall::plan::{BRIDGE_FILTER, BRIDGE_FIRST, Ground, PlannedChain, Shown, set};
 use crate::firewall::words::{
-    Phrase, accept, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned, network,
-    not_transport, rule, sent_by_one_of, transport,
+    Phrase, accept, carries, drop, from_none_of, from_one_of, has, is, is_not, is_not_owned,
+    network, not_transport, rule, sent_by_one_of, transport,
 };
 
 /// The host's ends of all wires.
@@ -81,7 +81,8 @@ pub(super) fn chains(ground: &Ground<'_>) -> Vec<PlannedChain> {
 }
 
 /// Between two containers. Frames that the routed tables get to see are left to them: they know which are part of a
-/// connection to a published port, translated on arrival and sent on within the bridge.
+/// connection to a published port, translated on arrival and sent on within the bridge. They see nothing with a VLAN's tag,
+/// so what counts is the type that the frame itself shows.
 fn forward(shown: Shown) -> Vec<Phrase> {
     let mut words = vec![from_one_of(QUIET)];
     if shown.v4 {
@@ -137,12 +138,12 @@ fn prerouting() -> Vec<Phrase> {
         // Nearly every frame ends here, after one look: the rules below ask a question at a time. ICMPv6 does not, because
         // it tells of addresses other than its sender's.
         rule([
-            is(ETHER_TYPE, &IPV4),
+            carries(IPV4),
             sent_by_one_of(SENDER, network(12, 4), HONEST4),
             accept(),
         ]),
         rule([
-            is(ETHER_TYPE, &IPV6),
+            carries(IPV6),
             not_transport(ICMPV6),
             sent_by_one_of(SENDER, network(8, 16), HONEST6),
             accept(),
@@ -150,17 +151,11 @@ fn prerouting() -> Vec<Phrase> {
         // Other programs' bridges.
         rule([from_none_of(WIRES), accept()]),
         stolen(SENDER, ASSIGNED_MAC, OWNERS_MAC),
+        rule([carries(IPV4), stolen(network(12, 4), ASSIGNED4, OWNERS4)]),
+        rule([carries(ARP), stolen(arp_sender, ASSIGNED4, OWNERS4)]),
+        rule([carries(IPV6), stolen(network(8, 16), ASSIGNED6, OWNERS6)]),
         rule([
-            is(ETHER_TYPE, &IPV4),
-            stolen(network(12, 4), ASSIGNED4, OWNERS4),
-        ]),
-        rule([is(ETHER_TYPE, &ARP), stolen(arp_sender, ASSIGNED4, OWNERS4)]),
-        rule([
-            is(ETHER_TYPE, &IPV6),
-            stolen(network(8, 16), ASSIGNED6, OWNERS6),
-        ]),
-        rule([
-            is(ETHER_TYPE, &IPV6),
+            carries(IPV6),
             transport(ICMPV6),
             is(message_type, &[NEIGHBOUR_ADVERTISEMENT]),
             stolen(advertised, ASSIGNED6, OWNERS6),

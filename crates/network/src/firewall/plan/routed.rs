@@ -31,6 +31,8 @@ pub(in crate::firewall) const MASQUERADED: &str = "masqueraded";
 pub(in crate::firewall) const ROUTED: &str = "routed";
 /// Ports of containers in them that are open to others.
 pub(in crate::firewall) const OPEN: &str = "open";
+/// Subnets that others have a road to with every port of theirs open.
+pub(in crate::firewall) const UNPROTECTED: &str = "unprotected";
 /// Subnets with their bridge.
 pub(in crate::firewall) const AT_HOME: &str = "at_home";
 /// Subnets with themselves.
@@ -48,6 +50,8 @@ pub(in crate::firewall) const PORTS_AT: &str = "ports_at";
 
 /// Our bridges with the addresses of the containers on them.
 pub(in crate::firewall) const HONEST: &str = "honest";
+/// The chain for what comes from a bridge.
+const INSIDE: &str = "inside";
 /// The chain for what comes from outside our bridges.
 const OUTSIDE: &str = "outside";
 /// `IPPROTO_ICMP` and `IPPROTO_ICMPV6`.
@@ -78,6 +82,7 @@ pub(in crate::firewall) fn sets(family: Family, table: &str) -> Vec<Set> {
         set(MASQUERADED, &[address], &[], true),
         set(ROUTED, &[address], &[], true),
         set(OPEN, &port_at, &[], false),
+        set(UNPROTECTED, &[address], &[], true),
         set(AT_HOME, &[address, Type::Interface], &[], true),
         set(HAIRPIN, &[address, address], &[], true),
         set(HONEST, &[Type::Interface, address], &[], false),
@@ -94,16 +99,11 @@ pub(super) fn chains(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
     let mut chains = vec![
         prerouting(ground, family),
         output(family),
-        forward(ground, family),
-        PlannedChain {
-            name: OUTSIDE,
-            base: None,
-            rules: outside(ground, family),
-        },
         postrouting(family),
         PlannedChain::filter("source", Hook::Input, BEFORE_FILTER, vec![lie()]),
         input(ground, family),
     ];
+    chains.extend(forward(ground, family));
     if let Some((admission, device)) = ground.admission {
         let next_hop = match family {
             Family::Ip6 => IpAddr::V6(admission.next_hop6),
@@ -166,21 +166,42 @@ fn output(family: Family) -> PlannedChain {
 }
 
 /// What passes through the host. Nearly every packet is one of an established connection: those are asked first, and least.
-fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
+fn forward(ground: &Ground<'_>, family: Family) -> Vec<PlannedChain> {
+    // The kind is a word of the link itself, where our bridges are a set to be searched. Links of no kind have no such word.
+    let mut ways = vec![rule([from_kind("bridge"), go_to(INSIDE)])];
+    if !ground.kinds.internal {
+        // Into a bridge, whoever's it is.
+        ways.push(rule([to_kind("bridge"), established()]));
+    }
+    ways.push(go_to(OUTSIDE));
+    let chain = |name, rules| PlannedChain {
+        name,
+        base: None,
+        rules,
+    };
+    vec![
+        PlannedChain::filter("forward", Hook::Forward, FILTER, ways),
+        chain(INSIDE, inside(ground, family)),
+        chain(OUTSIDE, outside(ground, family)),
+    ]
+}
+
+/// What passes through the host and comes from a bridge.
+fn inside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
     // Whose address it is needs no look at the host's routes.
-    let honest = from_source_in(family, HONEST);
-    let known = state(Ct::ESTABLISHED | Ct::RELATED);
+    let honest = rule([from_source_in(family, HONEST), established()]);
     let mut rules = vec![
-        rule([known, honest, accept()]),
         rule([from_none_of(BRIDGES), go_to(OUTSIDE)]),
         // Seen here only where bridged frames are shown to ip tables (br_netfilter).
         rule([from_to_in(TALKING), accept()]),
     ];
     if ground.kinds.internal {
         // Before anything that accepts: no connection, however old, leaves an internal network.
-        rules.rotate_left(1);
-        rules.insert(2, rule([from_one_of(INTERNAL), drop()]));
-        rules.insert(3, rule([to_one_of(INTERNAL), drop()]));
+        rules.push(rule([from_one_of(INTERNAL), drop()]));
+        rules.push(rule([to_one_of(INTERNAL), drop()]));
+        rules.push(honest);
+    } else {
+        rules.insert(0, honest);
     }
     rules.extend(not_into_the_pair(ground));
     rules.extend([
@@ -193,7 +214,7 @@ fn forward(ground: &Ground<'_>, family: Family) -> PlannedChain {
         rules.push(rule([through_hole(family, LINKED), accept()]));
     }
     rules.push(drop());
-    PlannedChain::filter("forward", Hook::Forward, FILTER, rules)
+    rules
 }
 
 /// What passes through the host and comes from none of our bridges. Addresses of containers are nobody's business outside,
@@ -217,8 +238,11 @@ fn outside(ground: &Ground<'_>, family: Family) -> Vec<Phrase> {
         rule([translated(), accept()]),
         rule([port_at_in(family, OPEN), accept()]),
         rule([transport(icmp), has(destination, ROUTED), accept()]),
-        drop(),
     ]);
+    if ground.kinds.unprotected {
+        rules.push(rule([has(destination, UNPROTECTED), accept()]));
+    }
+    rules.push(drop());
     rules
 }
 

@@ -2,9 +2,7 @@
 
 mod checkpoint;
 mod confinement;
-mod containerd;
 mod devices;
-mod dockerd;
 mod engines;
 mod exec;
 mod life;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod confinement;
+mod crun;
 mod devices;
 mod engines;
 mod exec;

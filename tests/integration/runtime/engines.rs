@@ -317,13 +317,31 @@ fn a_weight_of_block_io_holds(engine: &impl Docker) {
     assert_eq!(cgroup::read(pid, "blkio", "", "io.weight"), "default 4950");
 }
 
-/// Who outgrows his memory is killed, and the engine knows why if it can: `is_told`.
+/// Who outgrows his memory is killed; `is_told` says whether the engine learns why.
 fn memory_has_an_end(engine: &impl Docker, is_told: bool) {
     let run = engine.run("--name c1 --memory 32m --memory-swap 32m", HOG);
     assert_eq!(run.code, 137, "{}", run.error());
     within(PATIENCE, "the engine has heard of it", || {
-        !is_told || engine.inspect("OOMKilled") == "true"
+        engine.inspect("OOMKilled") == is_told.to_string()
     });
+}
+
+/// Where the kernel has AppArmor, every process has the profile that the engine gives.
+fn a_profile_confines(engine: &impl Docker, profile: &str) {
+    if !Path::new("/sys/kernel/security/apparmor").exists() {
+        return testkit::skip("this machine has no AppArmor");
+    }
+    let expected = format!("{profile} (enforce)");
+    let shown = "cat /proc/self/attr/apparmor/current";
+    engine.run("--detach --name c1", "sleep 1000").success();
+    let current = proc::read(engine.pid(), "attr/apparmor/current").expect("it runs");
+    assert_eq!(current.trim(), expected);
+    assert_eq!(engine.cli(&format!("exec c1 {shown}")).success(), expected);
+    let free = engine.run("--rm --security-opt apparmor=unconfined", shown);
+    assert_eq!(free.success(), "unconfined");
+    let unknown = engine.run("--rm --security-opt apparmor=nosuchprofile", shown);
+    assert_ne!(unknown.code, 0);
+    assert!(unknown.error().contains("apparmor"), "{}", unknown.error());
 }
 
 /// `stop` asks, and then insists; `kill` sends what it is told.
@@ -364,8 +382,10 @@ fn terminals_work(engine: &impl Docker) {
     let mut person = Pty::start(&engine.command(&line));
     person.type_keys("echo rea''dy\n");
     person.await_text("ready");
-    person.resize(30, 99);
     within(PATIENCE, "it has that size", || {
+        // docker listens for it only when it has told the engine to start.
+        person.resize(30, 90);
+        person.resize(30, 99);
         person.type_keys("stty size\n");
         std::thread::sleep(testkit::ms(300));
         person.screen().contains("30 99")

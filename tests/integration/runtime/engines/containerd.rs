@@ -189,12 +189,7 @@ fn terminals_work(containerd: &Containerd) {
         "{}",
         person.screen()
     );
-    person.resize(30, 99);
-    within(PATIENCE, "it has that size", || {
-        person.type_keys("stty size\n");
-        std::thread::sleep(testkit::ms(300));
-        person.screen().contains("30 99")
-    });
+    super::size_follows(&mut person);
     let exec = containerd.command("task exec --tty --exec-id e1 c1 tty");
     let mut second = Pty::start(&exec);
     assert_eq!(second.finish(), 0, "{}", second.screen());

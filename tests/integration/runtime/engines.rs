@@ -136,7 +136,9 @@ fn size_follows(person: &mut Pty) {
         person.resize(30, columns);
         person.type_keys("stty size\n");
         std::thread::sleep(testkit::ms(500));
-        if person.screen().contains(&format!("30 {columns}")) {
+        let screen = person.screen();
+        // The answer may be to an earlier question.
+        if (100..=columns).any(|columns| screen.contains(&format!("30 {columns}"))) {
             return;
         }
         assert!(Instant::now() < deadline, "{}", person.screen());

@@ -269,7 +269,11 @@ pub(crate) fn call(
     if let Some(method) = given.text("network-lock") {
         criu.args(["--network-lock", method]);
     }
-    let mode = given.text("manage-cgroups-mode").unwrap_or("soft");
+    let usual = match globals.without_cgroups {
+        true => "ignore",
+        false => "soft",
+    };
+    let mode = given.text("manage-cgroups-mode").unwrap_or(usual);
     criu.arg(format!("--manage-cgroups={mode}"));
     if given.list("empty-ns").any(|kind| kind == "network") {
         criu.args(["--empty-ns", "net"]);

@@ -98,7 +98,7 @@ fn follow(
     restore.arg("--pidfile").arg(&pid_file);
     restore.args(outside.put_back(making.spec()));
     let cgroup = &making.container.record.cgroup;
-    if *cgroup != outside.cgroup {
+    if *cgroup != outside.cgroup && !globals.without_cgroups {
         restore.args(["--cgroup-root", cgroup]);
     }
     let network = network(making)?;

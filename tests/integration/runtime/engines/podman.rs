@@ -33,6 +33,8 @@ impl Podman {
 impl Docker for Podman {
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new("podman");
+        // conmon leaves a file where it was started when memory has ended.
+        command.current_dir(&self.home.folder);
         command.env("CONTAINERS_CONF", self.config());
         for name in ["root", "runroot", "tmpdir"] {
             let folder = self.home.folder.join(name);
@@ -76,7 +78,7 @@ fn tell(keeper: Keeper, story: fn(&Podman)) {
     }
 }
 
-/// Debian's conmon does not hear of it, with runc neither.
+/// Debian's podman does not learn of it, with runc neither: it looks for conmon's file elsewhere.
 fn memory_has_an_end(podman: &Podman) {
     super::memory_has_an_end(podman, false);
 }

@@ -1,5 +1,5 @@
 //! Engines of others with us as their runtime: podman, containerd and Docker's own. Told on cgroup v2, with systemd and
-//! without, by `tests/vm/run --peers`.
+//! without, by `tests/vm/run --peers`. `ESTIVA_TEST_RUNTIME=/usr/sbin/runc` tells them with runc, which proves the stories.
 
 mod containerd;
 mod dockerd;
@@ -64,8 +64,11 @@ impl Home {
             parent,
             keeper,
         };
-        std::os::unix::fs::symlink(testkit::engine::binary(), home.runtime())
-            .expect("a folder of ours");
+        let runtime = match std::env::var_os("ESTIVA_TEST_RUNTIME") {
+            Some(peer) => peer.into(),
+            None => testkit::engine::binary(),
+        };
+        std::os::unix::fs::symlink(runtime, home.runtime()).expect("a folder of ours");
         Some(home)
     }
 

@@ -63,7 +63,7 @@ impl Containerd {
             Keeper::Systemd => format!("--runc-systemd-cgroup --cgroup {parent}:ctr:{id}"),
         };
         format!(
-            "run --runtime io.containerd.runc.v2 --runc-binary {at}/estiva-runtime {group} {options} \
+            "run --env PATH=/bin --runtime io.containerd.runc.v2 --runc-binary {at}/estiva-runtime {group} {options} \
              --rootfs {at}/rootfs {id} {program}"
         )
     }

@@ -2,9 +2,8 @@
 
 mod checkpoint;
 mod confinement;
-mod containerd;
+mod crun;
 mod devices;
-mod dockerd;
 mod engines;
 mod exec;
 mod life;

@@ -40,7 +40,7 @@ pub(crate) const PIDFD_SOCKET: Flag = value(
     "socket that receives a pidfd of the process",
 );
 pub(crate) const CONFIG: Flag = value(
-    &["config"],
+    &["config", "f"],
     "file to read in the place of the bundle's config.json (crun's option)",
 );
 
@@ -52,7 +52,7 @@ pub(crate) struct Making {
     spec: Spec,
     rootfs: Rootfs,
     bundle: PathBuf,
-    group: Group,
+    group: Option<Group>,
     placeholder: Option<Placeholder>,
     filter: Option<Program>,
     manner: Manner,
@@ -124,6 +124,11 @@ impl Making {
             record.systemd_unit = Some(unit.name().to_owned());
             record.cgroup.clear();
         }
+        if globals.without_cgroups {
+            record.cgroup.clear();
+            record.without_cgroup = true;
+            globals.warn("cgroups are disabled: the container has no limits, of devices neither");
+        }
         let mut container = Container::claim(&globals.root, record)?;
         let (group, placeholder) = match make_group(&mut container, &spec, unit.as_ref()) {
             Ok(made) => made,
@@ -162,7 +167,7 @@ impl Making {
                 .filter
                 .as_ref()
                 .map(|program| program.filter.as_slice()),
-            cgroup: Some(&self.group),
+            cgroup: self.group.as_ref(),
             stdio: match self.console {
                 Console::None => descriptors::inherited()?,
                 _ => Stdio::Terminal,
@@ -196,7 +201,7 @@ impl Making {
         record.pid = made.pid;
         record.shared_root = made.shared_root;
         record.started_ticks = process_table::stat(made.pid).map_or(0, |stat| stat.started_ticks);
-        let folders = self.group.folders().into_iter();
+        let folders = self.group.iter().flat_map(Group::folders);
         record.cgroup_folders = folders.map(|(_, folder)| folder).collect();
         self.container.save()?;
         let terminal = match (&self.console, made.terminal) {
@@ -220,9 +225,8 @@ impl Making {
         self.placeholder = None;
         let taken_back = removal::kill(&self.container)
             .and_then(|()| {
-                self.group
-                    .kill_all()
-                    .map_err(|source| Error::Cgroup { source })
+                let killed = self.group.as_ref().map_or(Ok(()), Group::kill_all);
+                killed.map_err(|source| Error::Cgroup { source })
             })
             .and_then(|()| removal::remove(globals, &self.container));
         if let Err(error) = taken_back {
@@ -231,12 +235,12 @@ impl Making {
     }
 }
 
-/// Makes the cgroup with its limits, in a scope of systemd's or by ourselves.
+/// Makes the cgroup with its limits, in a scope of systemd's or by ourselves, unless there is to be none.
 fn make_group(
     container: &mut Container,
     spec: &Spec,
     unit: Option<&Unit>,
-) -> Result<(Group, Option<Placeholder>), Error> {
+) -> Result<(Option<Group>, Option<Placeholder>), Error> {
     let linux = spec.linux.clone().unwrap_or_default();
     let resources = crate::limits::of(&linux);
     if let Some(wanted) = &linux.intel_rdt {
@@ -246,6 +250,9 @@ fn make_group(
         container.record.own_classes = class.owns;
         // A creator that is killed midway leaves no class behind.
         container.save()?;
+    }
+    if container.record.without_cgroup {
+        return Ok((None, None));
     }
     let mut placeholder = None;
     if let Some(unit) = unit {
@@ -257,7 +264,7 @@ fn make_group(
     let group = Group::create(&container.record.cgroup, &resources)
         .map_err(|source| Error::Cgroup { source })?
         .beside(&container.record.class_folders);
-    Ok((group, placeholder))
+    Ok((Some(group), placeholder))
 }
 
 /// Writes a process id, so that a reader sees all of it.
@@ -285,6 +292,7 @@ fn record(id: &str, spec: &Spec, bundle: &Path, rootfs: &Path, cgroup: String) -
         created: jiff::Timestamp::now().to_string(),
         cgroup,
         owns_pids: linux.is_some_and(owns_pids),
+        without_cgroup: false,
         cgroup_folders: Vec::new(),
         class_folders: Vec::new(),
         own_classes: Vec::new(),

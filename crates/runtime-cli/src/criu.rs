@@ -27,7 +27,7 @@ const OUTSIDE: &str = "estiva.json";
 const NETWORK: &str = "extRootNetNS";
 
 /// What `checkpoint` and `restore` both take.
-pub(crate) const SHARED_FLAGS: [Flag; 7] = [
+pub(crate) const SHARED_FLAGS: [Flag; 9] = [
     value(
         &["image-path"],
         "folder of the images (default: checkpoint)",
@@ -37,6 +37,14 @@ pub(crate) const SHARED_FLAGS: [Flag; 7] = [
         "folder of logs (default: that of the images)",
     ),
     switch(&["tcp-established"], "with open TCP connections"),
+    switch(
+        &["tcp-close"],
+        "with TCP connections, which are closed then (crun's option)",
+    ),
+    value(
+        &["network-lock"],
+        "how connections stand still meanwhile: iptables, nftables or skip (crun's option)",
+    ),
     switch(
         &["ext-unix-sk"],
         "with unix sockets connected to the outside",
@@ -247,12 +255,25 @@ pub(crate) fn call(
     criu.arg(action).args(["-v4", "--log-file", log]);
     criu.arg("--images-dir").arg(&folders.images);
     criu.arg("--work-dir").arg(&folders.work);
-    for flag in ["tcp-established", "ext-unix-sk", "shell-job", "file-locks"] {
+    for flag in [
+        "tcp-established",
+        "tcp-close",
+        "ext-unix-sk",
+        "shell-job",
+        "file-locks",
+    ] {
         if given.is_on(flag) {
             criu.arg(format!("--{flag}"));
         }
     }
-    let mode = given.text("manage-cgroups-mode").unwrap_or("soft");
+    if let Some(method) = given.text("network-lock") {
+        criu.args(["--network-lock", method]);
+    }
+    let usual = match globals.without_cgroups {
+        true => "ignore",
+        false => "soft",
+    };
+    let mode = given.text("manage-cgroups-mode").unwrap_or(usual);
     criu.arg(format!("--manage-cgroups={mode}"));
     if given.list("empty-ns").any(|kind| kind == "network") {
         criu.args(["--empty-ns", "net"]);

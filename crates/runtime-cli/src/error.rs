@@ -33,6 +33,13 @@ pub(crate) enum Error {
     Exists,
     #[error("container not running")]
     NotRunning,
+    #[error("the container was made without a cgroup")]
+    NoGroup,
+    #[error("not a regular expression: {pattern:?}")]
+    Pattern {
+        pattern: String,
+        source: Box<regex_automata::dfa::dense::BuildError>,
+    },
     #[error("container not paused")]
     NotPaused,
     #[error("cannot delete container {id} that is not stopped: {standing}")]

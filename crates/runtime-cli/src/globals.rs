@@ -39,7 +39,7 @@ pub(crate) const FLAGS: &[Flag] = &[
         &["cgroup-manager"],
         "cgroupfs, systemd or disabled (crun's option)",
     ),
-    switch(&["version", "v"], "print the version"),
+    switch(&["version", "v", "V"], "print the version"),
 ];
 
 /// What they say.
@@ -49,6 +49,8 @@ pub(crate) struct Globals {
     pub(crate) root: PathBuf,
     /// Let systemd manage cgroups.
     pub(crate) systemd: bool,
+    /// Make no cgroups.
+    pub(crate) without_cgroups: bool,
     /// criu, when it is not to be looked for.
     pub(crate) criu: Option<PathBuf>,
     log: Option<PathBuf>,
@@ -67,12 +69,19 @@ impl Globals {
                 });
             }
         };
+        let manager = given.text("cgroup-manager").unwrap_or("cgroupfs");
+        if !matches!(manager, "cgroupfs" | "systemd" | "disabled") {
+            return Err(Error::Value {
+                flag: "cgroup-manager".to_owned(),
+                value: manager.to_owned(),
+            });
+        }
         let root = PathBuf::from(given.text("root").unwrap_or(DEFAULT_ROOT));
         Ok(Self {
             // Commands change their working folder to the bundle.
             root: std::path::absolute(&root).map_err(Error::file("find", &root))?,
-            systemd: given.is_on("systemd-cgroup")
-                || given.text("cgroup-manager") == Some("systemd"),
+            systemd: manager == "systemd" || given.is_on("systemd-cgroup") && manager != "disabled",
+            without_cgroups: manager == "disabled",
             criu: given
                 .text("criu")
                 .filter(|path| !path.is_empty())

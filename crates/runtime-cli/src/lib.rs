@@ -16,6 +16,7 @@ mod globals;
 mod json;
 mod limits;
 mod options;
+mod pattern;
 mod process_table;
 mod record;
 mod removal;

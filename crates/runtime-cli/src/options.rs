@@ -1,4 +1,5 @@
-//! Options as runc reads them: one dash or two, `--name value` or `--name=value`, every option before or after the id.
+//! Options as runc reads them: one dash or two, `--name value` or `--name=value`, every option before or after the id. And
+//! as crun does: letters behind one dash, the last of them with its value.
 
 use crate::error::Error;
 
@@ -112,27 +113,68 @@ pub(crate) fn parse(
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (bare, None),
                 };
-                let Some(flag) = flags.iter().find(|flag| flag.names.contains(&name)) else {
-                    if matches!(name, "help" | "h") {
+                let Some(flag) = find(flags, name) else {
+                    if matches!(name, "help" | "h" | "?" | "usage") {
                         given.help = true;
                         continue;
                     }
-                    return Err(Error::UnknownFlag {
+                    let letters = letters(flags, bare).filter(|_| !word.starts_with("--"));
+                    let mut letters = letters.ok_or_else(|| Error::UnknownFlag {
                         name: name.to_owned(),
-                    });
+                    })?;
+                    let last = letters.pop().expect("a word that is no option alone");
+                    let switches = letters
+                        .iter()
+                        .map(|(flag, _)| (flag.names[0], "true".to_owned()));
+                    given.options.extend(switches);
+                    given
+                        .options
+                        .push(with_value(last.0, last.1, name, &mut words)?);
+                    continue;
                 };
-                let value = match value {
-                    Some(value) => value,
-                    None if !flag.takes_value => "true".to_owned(),
-                    None => words.next().ok_or_else(|| Error::NoValue {
-                        name: name.to_owned(),
-                    })?,
-                };
-                given.options.push((flag.names[0], value));
+                given
+                    .options
+                    .push(with_value(flag, value, name, &mut words)?);
             }
         }
     }
     Ok(given)
+}
+
+fn find<'a>(flags: &'a [Flag], name: &str) -> Option<&'a Flag> {
+    flags.iter().find(|flag| flag.names.contains(&name))
+}
+
+/// Options of one letter each, without a blank between; behind one that takes a value comes that.
+fn letters<'a>(flags: &'a [Flag], word: &str) -> Option<Vec<(&'a Flag, Option<String>)>> {
+    let mut found = Vec::new();
+    for (at, letter) in word.char_indices() {
+        let flag = find(flags, letter.encode_utf8(&mut [0; 4]))?;
+        let rest = &word[at + letter.len_utf8()..];
+        if flag.takes_value {
+            let value = (!rest.is_empty()).then(|| rest.to_owned());
+            found.push((flag, value));
+            return Some(found);
+        }
+        found.push((flag, None));
+    }
+    Some(found)
+}
+
+fn with_value(
+    flag: &Flag,
+    value: Option<String>,
+    name: &str,
+    words: &mut impl Iterator<Item = String>,
+) -> Result<(&'static str, String), Error> {
+    let value = match value {
+        Some(value) => value,
+        None if !flag.takes_value => "true".to_owned(),
+        None => words.next().ok_or_else(|| Error::NoValue {
+            name: name.to_owned(),
+        })?,
+    };
+    Ok((flag.names[0], value))
 }
 
 #[cfg(test)]
@@ -164,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn letters_may_stand_together() {
+        let given = read(Ends::Never, "-fb /x c1 -fe=A=1").expect("valid");
+        assert!(given.is_on("force"));
+        assert_eq!(given.text("bundle"), Some("/x"));
+        assert_eq!(given.text("env"), Some("=A=1"));
+        assert_eq!(given.args, ["c1"]);
+        let given = read(Ends::Never, "-b/x -force").expect("valid");
+        assert_eq!(given.text("bundle"), Some("/x"));
+        assert!(given.is_on("force"));
+    }
+
+    #[test]
     fn what_belongs_to_the_program_is_left_alone() {
         let given = read(Ends::AtArgument, "-f c1 ls -b --nope").expect("valid");
         assert_eq!(given.args, ["c1", "ls", "-b", "--nope"]);
@@ -173,6 +227,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         let text = |line| read(Ends::Never, line).expect_err("wrong").to_string();
         assert_eq!(text("--nope"), "flag provided but not defined: -nope");
-        assert_eq!(text("-b"), "flag needs an argument: -b");
+        assert_eq!(text("-fx"), "flag provided but not defined: -fx");
+        assert_eq!(text("--fb=/x"), "flag provided but not defined: -fb");
+        assert_eq!(text("-fb"), "flag needs an argument: -fb");
     }
 }

@@ -49,6 +49,9 @@ pub(crate) struct Record {
     pub(crate) created: String,
     /// Path of its cgroup in every hierarchy.
     pub(crate) cgroup: String,
+    /// Whether it was made without one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) without_cgroup: bool,
     /// Its cgroup's folders, one in each hierarchy.
     pub(crate) cgroup_folders: Vec<PathBuf>,
     /// Its class of caches and bandwidth: the folders that its processes enter.
@@ -296,6 +299,9 @@ impl Container {
 
     /// Its cgroup, which must be there.
     pub(crate) fn require_group(&self) -> Result<cgroup::Group, Error> {
+        if self.record.without_cgroup {
+            return Err(Error::NoGroup);
+        }
         self.group()?.ok_or(Error::NotRunning)
     }
 

@@ -13,8 +13,8 @@ use crate::options::{Ends, Flag, Given, switch, value};
 use crate::record::{Container, Standing};
 use crate::removal;
 
-const FLAGS: [Flag; 17] = {
-    let [a, b, c, d, e, f, g] = SHARED_FLAGS;
+const FLAGS: [Flag; 19] = {
+    let [a, b, c, d, e, f, g, h, i] = SHARED_FLAGS;
     [
         a,
         b,
@@ -23,6 +23,8 @@ const FLAGS: [Flag; 17] = {
         e,
         f,
         g,
+        h,
+        i,
         value(
             &["parent-path"],
             "images of an earlier pre-dump, relative to --image-path",

@@ -57,11 +57,16 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
     let preserved = descriptors::prepare(given)?;
     let container = Container::open(&globals.root, id)?;
     let init = container.init().ok_or(Error::ExecStopped)?;
-    let group = container.require_group()?;
-    if !given.is_on("ignore-paused") && group.is_frozen().unwrap_or(false) {
+    let group = match container.record.without_cgroup {
+        true => None,
+        false => Some(container.require_group()?),
+    };
+    let is_frozen = |group: &cgroup::Group| group.is_frozen().unwrap_or(false);
+    if !given.is_on("ignore-paused") && group.as_ref().is_some_and(is_frozen) {
         return Err(Error::ExecPaused);
     }
-    let group = given.list("cgroup").try_fold(group, below)?;
+    let in_group = |group| given.list("cgroup").try_fold(group, below);
+    let group = group.map(in_group).transpose()?;
     let spec = container.spec()?;
     let mut process = process(given, &spec, command)?;
     process.env.extend(preserved.environment());
@@ -83,7 +88,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8, Error> {
         process: &process,
         bundle: Some(&container.record.bundle),
         seccomp: filter.as_deref(),
-        cgroup: Some(&group),
+        cgroup: group.as_ref(),
         stdio: match console {
             Console::None => descriptors::inherited()?,
             _ => Stdio::Terminal,

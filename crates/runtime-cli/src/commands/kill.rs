@@ -6,6 +6,7 @@ use crate::Command;
 use crate::error::Error;
 use crate::globals::Globals;
 use crate::options::{Ends, Given, switch};
+use crate::pattern;
 use crate::record::Container;
 use crate::signals;
 
@@ -13,10 +14,10 @@ pub(crate) const COMMAND: Command = Command {
     name: "kill",
     arguments: "<container-id> [signal]",
     about: "send a signal (default: SIGTERM) to a container",
-    flags: &[switch(
-        &["all", "a"],
-        "send it to every process of the container",
-    )],
+    flags: &[
+        switch(&["all", "a"], "send it to every process of the container"),
+        pattern::REGEX,
+    ],
     ends: Ends::Never,
     run,
 };
@@ -33,14 +34,23 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
         }
     };
     let signal = signals::parse(word)?;
-    let container = Container::open(&globals.root, id)?;
-    if given.is_on("all") {
-        return to_all(&container, signal);
+    let all = given.is_on("all");
+    if given.is_on("regex") {
+        return pattern::each(globals, id, |container| send(container, signal, all));
+    }
+    send(&Container::open(&globals.root, id)?, signal, all)?;
+    Ok(0)
+}
+
+fn send(container: &Container, signal: i32, all: bool) -> Result<(), Error> {
+    // Without a cgroup nobody knows of more than the first one, whose end is that of its namespace.
+    if all && !container.record.without_cgroup {
+        return to_all(container, signal);
     }
     let init = container.init().ok_or(Error::NotRunning)?;
-    if signal == signals::KILL && !container.record.owns_pids {
+    if signal == signals::KILL && !container.record.owns_pids && !container.record.without_cgroup {
         // Its other processes would live on.
-        return to_all(&container, signal);
+        return to_all(container, signal);
     }
     sys::process::send_signal(init.as_fd(), signal).map_err(|source| {
         match source.raw_os_error() {
@@ -50,9 +60,9 @@ fn run(globals: &Globals, given: &Given) -> Result<u8, Error> {
     })?;
     // A v1 freezer keeps even SIGKILL from arriving.
     if signal == signals::KILL && container.is_frozen() {
-        thaw(&container)?;
+        thaw(container)?;
     }
-    Ok(0)
+    Ok(())
 }
 
 fn thaw(container: &Container) -> Result<(), Error> {
@@ -62,14 +72,13 @@ fn thaw(container: &Container) -> Result<(), Error> {
     }
 }
 
-fn to_all(container: &Container, signal: i32) -> Result<u8, Error> {
+fn to_all(container: &Container, signal: i32) -> Result<(), Error> {
     let Some(group) = container.group()? else {
         return Err(Error::NotRunning);
     };
     let failed = |source| Error::Cgroup { source };
     if signal == signals::KILL {
-        group.kill_all().map_err(failed)?;
-        return Ok(0);
+        return group.kill_all().map_err(failed);
     }
     for pid in group.pids().map_err(failed)? {
         match sys::process::kill(pid, signal) {
@@ -78,5 +87,5 @@ fn to_all(container: &Container, signal: i32) -> Result<u8, Error> {
             other => other.map_err(|source| Error::Kill { source })?,
         }
     }
-    Ok(0)
+    Ok(())
 }

@@ -18,8 +18,8 @@ use crate::globals::Globals;
 use crate::options::{Ends, Flag, Given, switch, value};
 use crate::removal;
 
-const FLAGS: [Flag; 18] = {
-    let [a, b, c, d, e, f, g] = SHARED_FLAGS;
+const FLAGS: [Flag; 20] = {
+    let [a, b, c, d, e, f, g, h, i] = SHARED_FLAGS;
     [
         a,
         b,
@@ -28,6 +28,8 @@ const FLAGS: [Flag; 18] = {
         e,
         f,
         g,
+        h,
+        i,
         BUNDLE,
         CONSOLE_SOCKET,
         PID_FILE,
@@ -96,7 +98,7 @@ fn follow(
     restore.arg("--pidfile").arg(&pid_file);
     restore.args(outside.put_back(making.spec()));
     let cgroup = &making.container.record.cgroup;
-    if *cgroup != outside.cgroup {
+    if *cgroup != outside.cgroup && !globals.without_cgroups {
         restore.args(["--cgroup-root", cgroup]);
     }
     let network = network(making)?;

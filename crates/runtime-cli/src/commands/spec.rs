@@ -18,6 +18,10 @@ pub(crate) const COMMAND: Command = Command {
     about: "write a specification to begin with",
     flags: &[
         value(&["bundle", "b"], "folder of the bundle (default: .)"),
+        value(
+            &["file", "f"],
+            "file to write in the place of the bundle's config.json (crun's option)",
+        ),
         switch(&["rootless"], "for a user without privileges"),
     ],
     ends: Ends::Never,
@@ -26,10 +30,11 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(_: &Globals, given: &Given) -> Result<u8, Error> {
     let folder = Path::new(given.text("bundle").unwrap_or("."));
-    let path: PathBuf = folder.join("config.json");
+    let name = given.text("file").unwrap_or("config.json");
+    let path: PathBuf = folder.join(name);
     if path.exists() {
         return Err(Error::SpecExists {
-            name: "config.json".to_owned(),
+            name: name.to_owned(),
         });
     }
     let mut spec = example();

@@ -3,10 +3,13 @@
 mod api;
 mod archives;
 mod binary;
+mod bombs;
 mod bundles;
 mod capabilities;
 mod descriptors;
+mod dumpable;
 mod exec;
+mod filter;
 mod hanging;
 mod images;
 mod kernel_files;
@@ -15,3 +18,4 @@ mod names;
 mod state;
 mod subpaths;
 mod support;
+mod terminals;

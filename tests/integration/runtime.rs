@@ -8,7 +8,7 @@ mod engines;
 mod exec;
 mod life;
 mod limits;
-mod listener;
+pub(crate) mod listener;
 mod members;
 mod namespaces;
 mod systemd;

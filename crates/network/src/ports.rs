@@ -378,6 +378,12 @@ fn bind_one(address: SocketAddr, protocol: Protocol) -> Result<Option<OwnedFd>, 
         // The shim must know where a datagram was sent to, also of those that come before it reads the first.
         let _ = sys::datagram::tell_destinations(&socket, address.is_ipv4());
     }
+    if address.ip().is_loopback() {
+        // Where the kernel was told to route 127.0.0.0/8 (`route_localnet`, as Kubernetes does), a neighbour of the host could
+        // send here as well (CVE-2020-8558).
+        sys::net::bind_to_device(&socket, c"lo")
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    }
     bind(&socket, &address)?;
     if protocol != Protocol::Udp {
         listen(&socket, BACKLOG)?;

@@ -1,7 +1,8 @@
 //! The few things about network devices that need no netlink.
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -30,6 +31,25 @@ pub fn bring_loopback_up() -> io::Result<()> {
             socket.as_raw_fd(),
             libc::SIOCSIFFLAGS as _,
             &raw const request,
+        )
+    }))?;
+    Ok(())
+}
+
+/// Has a socket take only what comes in by one network device. See socket(7), `SO_BINDTODEVICE`.
+///
+/// # Errors
+/// ENODEV: there is no such device; EPERM: no `CAP_NET_RAW` over the socket's network namespace.
+pub fn bind_to_device(socket: impl AsFd, name: &CStr) -> io::Result<()> {
+    let bytes = name.to_bytes_with_nul();
+    // SAFETY: the kernel reads as many bytes of the name as it is told, which live through the call; the socket is live.
+    check(libc::c_long::from(unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            bytes.as_ptr().cast(),
+            bytes.len() as libc::socklen_t,
         )
     }))?;
     Ok(())

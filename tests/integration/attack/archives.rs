@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use testkit::tar::{Archive, Header};
 use testkit::{Container, Engine, ms};
 
-use super::support::{Secret, compile, for_seconds, soon};
+use super::support::{Secret, compile, for_seconds, over_by, soon};
 
 /// PUTs an archive; the status.
 fn put(engine: &Engine, container: &str, path: &str, archive: &[u8]) -> u16 {
@@ -148,7 +148,7 @@ fn copies_of_a_tree_that_changes_under_them_neither_read_nor_write_the_host() {
             "/w",
         ] {
             let line = format!("cp sly:{from} {}", out.display());
-            drop(soon(ms(10_000), &line, || engine.cli(&line).run()));
+            drop(over_by(ms(10_000), &engine, &line));
             for file in [
                 out.clone(),
                 out.join("secret"),
@@ -235,7 +235,7 @@ fn special_files_are_not_opened_by_a_copy() {
     sly.await_file("/ready");
     for path in ["/fifo", "/device"] {
         let line = format!("cp sly:{path} -");
-        let output = soon(ms(5000), &line, || engine.cli(&line).run());
+        let output = over_by(ms(5000), &engine, &line);
         assert!(output.stdout.len() >= 512, "{path}: {}", output.error());
     }
     soon(ms(20_000), "export", || {

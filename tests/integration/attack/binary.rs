@@ -52,8 +52,8 @@ fn the_init_of_ours_in_the_container_is_a_file_that_nobody_can_write() {
 fn a_program_that_is_our_own_binary_in_disguise_cannot_be_written_either() {
     let engine = testkit::engine();
     let before = state();
-    let script =
-        "while :; do for exe in /proc/[0-9]*/exe; do echo -n > $exe; done; done 2> /dev/null";
+    // A program that runs cannot be written, only later; its mode can be changed at once.
+    let script = "while :; do for exe in /proc/[0-9]*/exe; do echo -n > $exe; chmod 4777 $exe; done; done 2> /dev/null";
     let container = engine.cli_words([
         "run",
         "-d",

@@ -1,7 +1,8 @@
 //! Descriptors and working folders that lead out (CVE-2024-21626): none is left open, and none is entered.
 
-use testkit::Container;
+use rustix::fs::{Mode, OFlags};
 use testkit::image::Image;
+use testkit::{Bundle, Container};
 
 use super::support::{Secret, load};
 
@@ -57,6 +58,20 @@ fn run_and_exec_leave_only_the_three_standard_descriptors() {
 }
 
 #[test]
+fn what_the_starter_of_engine_or_runtime_left_open_does_not_reach_a_container() {
+    // Close-on-exec it is not, so the engine inherits it, and whatever else is started now.
+    let leak = rustix::fs::open("/", OFlags::RDONLY, Mode::empty()).expect("a folder");
+    let engine = testkit::engine();
+    let bundle = Bundle::sh("ls -l /proc/self/fd | grep -c -e '-> /$'");
+    let runtime = bundle.runtime(&format!("run {}", bundle.id));
+    let ran = testkit::command::run(&mut { runtime }, &[]);
+    drop(leak);
+    check(engine.run("busybox sleep 60").pid());
+    // `ls` itself opens the folder that it lists.
+    assert_eq!(ran.text(), "0", "{}", ran.error());
+}
+
+#[test]
 fn a_working_folder_that_is_a_descriptor_is_refused() {
     let engine = testkit::engine();
     let secret = Secret::new(&engine);
@@ -92,6 +107,14 @@ fn a_link_of_the_image_to_a_descriptor_is_no_working_folder() {
             .config("WorkingDir", "/work".into());
         load(&engine, &image);
         let output = engine.cli(&format!("run --rm sly:1 cat {up}")).run();
+        assert_ne!(output.code, 0, "{number}: {}", output.text());
+        secret.is_safe_from(&output.text());
+    }
+    // An exec has others open than a run.
+    let container = engine.run("--name box busybox sleep 600");
+    for number in 3..40 {
+        container.exec(&format!("ln -sfn /proc/self/fd/{number} /work"));
+        let output = engine.cli(&format!("exec -w /work box cat {up}")).run();
         assert_ne!(output.code, 0, "{number}: {}", output.text());
         secret.is_safe_from(&output.text());
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use testkit::{Container, ms, proc};
 
-use super::support::{Secret, compile, meanwhile, soon};
+use super::support::{Secret, compile, meanwhile, over_by, soon};
 
 /// Looks at every process of its pid namespace as fast as it can, for whatever leads to the host.
 const TRACER: &str = r#"
@@ -28,6 +28,20 @@ int main(int argc, char **argv) {
                 write(out, text, len > 0 ? len : 0);
                 close(out);
                 close(fd);
+            }
+            /* Whatever is open there and has a path, but for the groups that it enters, and what it says or reads. */
+            for (int number = 3; number < 40; number++) {
+                snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, number);
+                int len = readlink(path, text, sizeof text - 1);
+                if (len <= 0 || pid <= 2)
+                    continue;
+                text[len] = 0;
+                if (text[0] != '/' || strstr(text, "/tasks") || strstr(text, "/cgroup") || !strcmp(text, "/dev/null"))
+                    continue;
+                int out = open("/open", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+                write(out, text, len);
+                write(out, "\n", 1);
+                close(out);
             }
             snprintf(path, sizeof path, "/proc/%d", pid);
             if (access(path, F_OK) == 0 && pid > last)
@@ -52,6 +66,8 @@ fn a_container_that_may_trace_does_not_reach_the_host_through_an_exec() {
     }
     let found = std::fs::read_to_string(container.path("/found")).unwrap_or_default();
     secret.is_safe_from(&found);
+    let open = std::fs::read_to_string(container.path("/open")).unwrap_or_default();
+    assert_eq!(open, "", "descriptors of the host's");
 }
 
 /// Processes in the container's pid namespace that the host's shim has as children, and that are not all inside.
@@ -101,7 +117,16 @@ fn account_files_of_any_kind_neither_hang_nor_fool_us() {
     let engine = testkit::engine();
     let secret = Secret::new(&engine);
     let victim = secret.path().display();
+    // Accounts of the host's own are none of the container's.
+    let accounts = engine.root().join("accounts");
+    std::fs::write(&accounts, "hostly:x:4321:4321::/:/bin/sh\n").expect("a file of ours");
+    let accounts = accounts.display();
     for (name, spoil) in [
+        ("host", format!("ln -s {accounts} /etc/passwd")),
+        (
+            "host-above",
+            format!("ln -s ../../../../../../../..{accounts} /etc/passwd"),
+        ),
         ("fifo", "mkfifo /etc/passwd".to_owned()),
         (
             "sparse",
@@ -136,9 +161,11 @@ fn account_files_of_any_kind_neither_hang_nor_fool_us() {
             "exec -u 1000 {} id -u",
         ] {
             let line = line.replace("{}", name);
-            let output = soon(ms(5000), &line, || engine.cli(&line).run());
+            let output = over_by(ms(5000), &engine, &line);
             secret.is_safe_from(&(output.text() + &output.error()));
         }
+        let hostly = engine.cli(&format!("exec -u hostly {name} id -u")).run();
+        assert_ne!(hostly.code, 0, "{name}: {}", hostly.text());
         let again = format!("restart -t 0 {name}");
         drop(soon(ms(8000), &again, || engine.cli(&again).run()));
         engine.ok(&format!("rm -f {name}"));
@@ -199,9 +226,7 @@ fn a_container_that_kills_and_stops_what_enters_harms_itself_only() {
         soon(ms(3000), "exec elsewhere", || other.exec("true"));
         std::thread::sleep(ms(100));
     }
-    soon(ms(15_000), "rm -f of the sly one", || {
-        engine.ok("rm -f sly")
-    });
+    over_by(ms(15_000), &engine, "rm -f sly").success();
     for client in &mut caught {
         testkit::eventually("its clients are let go", || client.is_over());
     }

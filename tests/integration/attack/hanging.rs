@@ -2,7 +2,7 @@
 
 use testkit::{Container, Engine, ms};
 
-use super::support::{compile, soon};
+use super::support::{compile, over_by, soon};
 
 #[track_caller]
 fn check_others(engine: &Engine, other: &Container<'_>) {
@@ -103,9 +103,7 @@ fn a_file_system_that_never_answers_keeps_nobody_else_waiting() {
         check_others(&engine, &other);
         soon(ms(2000), "inspect of the hung one", || hung.inspect());
     }
-    soon(ms(20_000), "rm -f of the hung one", || {
-        engine.ok("rm -f hung")
-    });
+    over_by(ms(20_000), &engine, "rm -f hung").success();
     drop(stuck);
     check_others(&engine, &other);
 }

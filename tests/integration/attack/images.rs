@@ -139,7 +139,8 @@ fn absurd_configs_are_refused_or_run() {
             &engine,
             &secret,
             &image,
-            &format!("run --rm evil:1 cat {victim}"),
+            // By its path, and by one from the working folder if that were outside.
+            &format!("run --rm evil:1 cat {victim} ../../../../../../../../..{victim}"),
         );
         engine.remove_all_containers();
     }

@@ -196,6 +196,11 @@ fn masks_of_a_bent_proc_are_not_left_out() {
     // A procfs elsewhere, reached by a link, would have none of its files masked.
     let image = bent(&[("proc", "real-proc")]);
     check_harmless(&engine, &secret, &image, "--tmpfs /real-proc");
+    // A procfs in a place that something else is mounted over later: what has its name is the attacker's.
+    for link in ["v/proc", "/v"] {
+        let image = bent(&[("proc", link)]);
+        check_harmless(&engine, &secret, &image, "-v attackers:/v");
+    }
     let image = bent(&[("sys", "proc/self/cwd/real-sys")]);
     check_harmless(&engine, &secret, &image, "");
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::Engine;
 use testkit::image::Image;
+use testkit::{Engine, Output};
 
 /// Compiles a C program that runs in any root.
 pub(super) fn compile(engine: &Engine, name: &str, source: &str) -> PathBuf {
@@ -86,6 +86,14 @@ pub(super) fn for_seconds(seconds: u64, mut story: impl FnMut()) {
         story();
         times += 1;
     }
+}
+
+/// What a command of the client says that must be over by then, and is not waited for any longer.
+#[track_caller]
+pub(super) fn over_by(limit: Duration, engine: &Engine, line: &str) -> Output {
+    let mut running = engine.cli(line).start();
+    testkit::within(limit, line, || running.is_over());
+    running.finish()
 }
 
 /// How long something took; it must have been less than `limit`.

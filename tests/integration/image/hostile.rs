@@ -96,12 +96,28 @@ fn a_blob_that_is_not_its_digest_is_refused() {
     let image = Image::new("lie:1").layer(Archive::new().file("f", b"true").finish());
     let mut files = image.oci_files("", <[u8]>::to_vec);
     files[2].1.extend([0; 512]);
+    check_refused(&packed(&files));
+    // A config of the right length, which no diff id tells of.
+    let mut files = image.oci_files("", <[u8]>::to_vec);
+    let date = b"2001-09-09";
+    let mut changed = 0;
+    for (_, content) in &mut files {
+        if let Some(at) = content.windows(date.len()).position(|ten| ten == date) {
+            content[at + 3] = b'2';
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 1);
+    check_refused(&packed(&files));
+}
+
+fn packed(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let archive = files
         .iter()
         .fold(Archive::new(), |archive, (path, content)| {
             archive.file(path, content)
         });
-    check_refused(&archive.finish());
+    archive.finish()
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn agent(bundle: &Bundle) -> JoinHandle<Value> {
     })
 }
 
-fn take(socket: impl AsFd) -> (Value, OwnedFd) {
+/// What a runtime sends to an agent: the state, and the descriptor that calls are told through.
+pub(crate) fn take(socket: impl AsFd) -> (Value, OwnedFd) {
     let mut buffer = [0u8; 8192];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -278,38 +278,6 @@ fn what_engines_agree_by_is_out_of_other_users_reach() {
     assert_eq!(lan.host.sh("ls /run/lock"), "");
 }
 
-#[test]
-fn nothing_leaves_a_network_under_a_strangers_address() {
-    if Engine::is_peer() {
-        return testkit::skip("the peer passes it on");
-    }
-    let lan = testkit::lan();
-    let engine = lan.engine();
-    engine.ok("network create net");
-    let sly = idle(&engine, "--name sly --network net").place();
-    let receiver = lan
-        .world
-        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
-        .expect("a socket");
-    receiver
-        .set_read_timeout(Some(testkit::ms(500)))
-        .expect("ours");
-    let say = |from: IpAddr| {
-        sly.within(|| {
-            let socket = std::net::UdpSocket::bind(at(from, 0)).expect("it has that address");
-            drop(socket.send_to(b"believe me", at(testkit::lan::FAR, 4000)));
-        });
-    };
-    let mut buffer = [0; 64];
-    say(sly.v4("eth0"));
-    assert!(receiver.recv_from(&mut buffer).is_ok(), "the way is open");
-    let stranger = lan.client.ip;
-    sly.sh(&format!("ip addr add {stranger}/32 dev eth0"));
-    say(stranger);
-    let heard = receiver.recv_from(&mut buffer);
-    assert!(heard.is_err(), "heard from {stranger}: {heard:?}");
-}
-
 /// Puts a VLAN's tag on what goes by this link and address.
 fn tagged(place: &Place, address: &str) {
     place.sh(&format!(
@@ -372,4 +340,36 @@ fn a_vlans_tag_is_no_way_around_the_walls() {
             assert_eq!(heard.is_ok(), is_heard, "from {from}: {heard:?}");
         }
     }
+}
+
+#[test]
+fn nothing_leaves_a_network_under_a_strangers_address() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer passes it on");
+    }
+    let lan = testkit::lan();
+    let engine = lan.engine();
+    engine.ok("network create net");
+    let sly = idle(&engine, "--name sly --network net").place();
+    let receiver = lan
+        .world
+        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
+        .expect("a socket");
+    receiver
+        .set_read_timeout(Some(testkit::ms(500)))
+        .expect("ours");
+    let say = |from: IpAddr| {
+        sly.within(|| {
+            let socket = std::net::UdpSocket::bind(at(from, 0)).expect("it has that address");
+            drop(socket.send_to(b"believe me", at(testkit::lan::FAR, 4000)));
+        });
+    };
+    let mut buffer = [0; 64];
+    say(sly.v4("eth0"));
+    assert!(receiver.recv_from(&mut buffer).is_ok(), "the way is open");
+    let stranger = lan.client.ip;
+    sly.sh(&format!("ip addr add {stranger}/32 dev eth0"));
+    say(stranger);
+    let heard = receiver.recv_from(&mut buffer);
+    assert!(heard.is_err(), "heard from {stranger}: {heard:?}");
 }

@@ -13,3 +13,4 @@ mod members;
 mod namespaces;
 mod systemd;
 mod terminal;
+mod uncommon;

@@ -34,4 +34,4 @@ pub use features::Features;
 pub use group::{Entry, Group};
 pub use hierarchy::{Controller, Host, Mode, host, is_unified};
 pub use remove::remove_folders;
-pub use stats::{CpuStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};
+pub use stats::{CpuStats, HugetlbStats, IoEntry, IoStats, MemoryStats, PidsStats, Stats};

@@ -19,6 +19,8 @@ pub struct Stats {
     pub pids: PidsStats,
     /// Block I/O.
     pub io: IoStats,
+    /// Huge pages by their size, as the kernel names it: `2MB`.
+    pub hugetlb: BTreeMap<String, HugetlbStats>,
 }
 
 /// CPU time, in nanoseconds.
@@ -72,6 +74,17 @@ pub struct PidsStats {
     pub limit: Option<u64>,
 }
 
+/// Huge pages of one size, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HugetlbStats {
+    /// In use.
+    pub usage: u64,
+    /// The most that was in use; v1 only.
+    pub max_usage: Option<u64>,
+    /// How often the limit was hit.
+    pub failcnt: u64,
+}
+
 /// Block I/O by device and operation, child groups included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IoStats {
@@ -117,6 +130,12 @@ pub(crate) fn read(group: &Group) -> Result<Stats> {
         Some(Place::V1(dir)) => v1::blkio::read(dir, &mut stats.io)?,
         Some(Place::V2(dir)) => v2::io::read(dir, &mut stats.io)?,
         None => {}
+    }
+    if let Some(place) = group.place(Controller::Hugetlb) {
+        for size in v1::hugetlb::sizes() {
+            let used = v1::hugetlb::read(&place, &size)?;
+            stats.hugetlb.insert(size, used);
+        }
     }
     Ok(stats)
 }

@@ -124,10 +124,24 @@ fn data(stats: &Stats) -> Value {
             "ioServiceBytesRecursive": entries(&stats.io.service_bytes),
             "ioServicedRecursive": entries(&stats.io.serviced),
         },
-        "hugetlb": {},
+        "hugetlb": hugetlb(stats),
         "intel_rdt": {},
         "network_interfaces": null,
     })
+}
+
+/// By the size of pages; what is 0 is left out, as runc does, but the count of refusals.
+fn hugetlb(stats: &Stats) -> Value {
+    let told = stats.hugetlb.iter().map(|(size, used)| {
+        let mut told = json!({ "failcnt": used.failcnt });
+        for (name, bytes) in [("usage", used.usage), ("max", used.max_usage.unwrap_or(0))] {
+            if bytes != 0 {
+                told[name] = json!(bytes);
+            }
+        }
+        (size.clone(), told)
+    });
+    Value::Object(told.collect())
 }
 
 fn entries(entries: &[IoEntry]) -> Value {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
@@ -210,6 +210,9 @@ fn make(filesystem: &NewFilesystem, attributes: Attr, target: &OwnedFd) -> Step<
     };
     let mounted = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, flags(attributes - late))
         .tried(|| format!("mount {}", filesystem.kind))?;
+    if let Some(label) = &filesystem.label {
+        relabel(&mounted, label).tried(|| format!("selinux label {label:?}"))?;
+    }
     if let Some(idmap) = &filesystem.idmap {
         let shifted = Change {
             idmap: Some(idmap.as_fd()),
@@ -228,6 +231,21 @@ fn make(filesystem: &NewFilesystem, attributes: Attr, target: &OwnedFd) -> Step<
     Ok(mounted)
 }
 
+/// Labels the root of a mount. A policy that labels such a file system by itself takes no other, and keeps its own.
+fn relabel(mounted: &OwnedFd, label: &str) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::openat(mounted, c".", flags, Mode::empty())?;
+    match fsetxattr(
+        &root,
+        c"security.selinux",
+        label.as_bytes(),
+        XattrFlags::empty(),
+    ) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
 fn flags(attributes: Attr) -> MountAttrFlags {
     MountAttrFlags::from_bits_retain(attributes.bits() as u32)
 }
@@ -239,6 +257,7 @@ fn hierarchical(target: &OwnedFd, hierarchies: &[Hierarchy], attributes: Attr) -
         source: "tmpfs".to_owned(),
         flags: Vec::new(),
         own: vec![("mode".to_owned(), Some("755".to_owned()))],
+        label: None,
         copies_up: false,
         idmap: None,
     };
@@ -248,7 +267,7 @@ fn hierarchical(target: &OwnedFd, hierarchies: &[Hierarchy], attributes: Attr) -
         rustix::fs::mkdirat(
             &mounted,
             hierarchy.name.as_str(),
-            rustix::fs::Mode::from_raw_mode(0o755),
+            Mode::from_raw_mode(0o755),
         )
         .tried(|| format!("mkdir {}", hierarchy.name))?;
         move_mount(

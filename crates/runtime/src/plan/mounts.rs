@@ -69,6 +69,8 @@ pub(crate) struct NewFilesystem {
     pub(crate) source: String,
     pub(crate) flags: Vec<&'static str>,
     pub(crate) own: Vec<(String, Option<String>)>,
+    /// SELinux label of its root, where the file system is there before it is mounted and so takes none as an option.
+    pub(crate) label: Option<String>,
     pub(crate) copies_up: bool,
     /// Shifts the ids of the new mount.
     pub(crate) idmap: Option<OwnedFd>,
@@ -165,6 +167,8 @@ fn one(
             source: mount.source.clone(),
             flags: flags(mount, &options),
             own: labelled(&mount.kind, &options, common.label),
+            label: (mount.kind == "mqueue" && !common.label.is_empty())
+                .then(|| common.label.to_owned()),
             copies_up: options.copies_up,
             idmap: idmap
                 .map(|(fd, _)| fd.try_clone())
@@ -352,6 +356,7 @@ fn cgroups(group: Option<&cgroup::Group>, options: &Options) -> Result<Source, E
             source: "cgroup".to_owned(),
             flags: Vec::new(),
             own: Vec::new(),
+            label: None,
             copies_up: false,
             idmap: None,
         }));

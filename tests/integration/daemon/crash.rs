@@ -125,6 +125,27 @@ fn removed_on_exit_holds_across_a_crash() {
 }
 
 #[test]
+fn a_removal_that_was_ended_after_its_first_step_can_be_finished() {
+    if Engine::is_peer() {
+        return testkit::skip("the peer lays its layers out in another way");
+    }
+    let mut engine = testkit::engine();
+    engine.ok("create --name half busybox true");
+    let upper = engine.inspect("half")["GraphDriver"]["Data"]["UpperDir"].clone();
+    let upper = std::path::PathBuf::from(upper.as_str().expect("a path"));
+    let layer = upper.parent().expect("the layer's folder");
+    let number = layer.file_name().expect("its number").to_string_lossy();
+    engine.kill_daemon();
+    let trash = layer.with_file_name(format!("trash-{number}"));
+    std::fs::rename(layer, &trash).expect("one file system");
+    engine.start_daemon();
+    assert_eq!(engine.ok("ps -a --format '{{.Names}}'"), "half");
+    engine.ok("rm half");
+    assert_eq!(engine.ok("ps -aq"), "");
+    eventually("its files are gone", || !trash.exists());
+}
+
+#[test]
 fn kill_9_at_any_moment_leaves_nothing_that_the_next_start_does_not_repair() {
     if Engine::is_peer() {
         return testkit::skip("the peer does not promise this");

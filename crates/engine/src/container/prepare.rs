@@ -366,7 +366,11 @@ pub(crate) fn kill_leftovers(shared: &Shared, record: &Record) {
 /// Removes a container's storage. The folder goes last: while it is there, a crash leaves a container that `rm` removes.
 pub(crate) fn remove(shared: &Shared, record: &Record) -> Result<()> {
     let folder = shared.container_folder(&record.id);
-    shared.snapshots.remove_writable_deferred(&record.id)?;
+    match shared.snapshots.remove_writable_deferred(&record.id) {
+        // A removal that a crash ended came as far as this.
+        Err(snapshot::Error::NoWritable { .. }) => {}
+        other => other?,
+    }
     // The record first: without it the folder is a leftover that start-up removes.
     remove_if_there(&folder.join("config.json"))?;
     match fs::remove_dir_all(&folder) {

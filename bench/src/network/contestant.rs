@@ -63,6 +63,11 @@ impl Contestant {
                 ));
             }
         }
+        // dockerd loads br_netfilter, which then shows bridged frames to the tables of ip on every host of this machine.
+        // Others are measured on a host that dockerd never ran on.
+        for it in &all {
+            it.show_bridged(it.kind == Kind::Docker);
+        }
         all
     }
 
@@ -80,9 +85,6 @@ impl Contestant {
             cgroup_parent: format!("/{tag}"),
             daemon: None,
         };
-        // dockerd loads br_netfilter, which then shows bridged frames to the tables of ip on every host of this machine.
-        // Others are measured on a host that dockerd never ran on.
-        contestant.show_bridged(kind == Kind::Docker);
         contestant.start_daemon();
         let mut import = contestant.client("import - busybox");
         command::run(&mut import, rootfs::archive()).success();

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use testkit::{Engine, Place};
 
-use super::support::{at, idle, ip, other_end, web};
+use super::support::{at, idle, ip, listener, other_end, web};
 
 /// Sends one ICMPv6 packet with the hop limit that neighbours demand; the kernel makes its sum.
 fn icmp6(place: &Place, from: IpAddr, to: Ipv6Addr, message: &[u8]) {
@@ -234,13 +234,7 @@ fn packets_from_outside_in_a_containers_name_are_not_believed() {
     engine.ok("network create --subnet 10.68.0.0/24 net");
     let one = web(&engine, "one", "--network net --ip 10.68.0.5");
     let _two = web(&engine, "two", "--network net --ip 10.68.0.6");
-    let receiver = one
-        .place
-        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
-        .expect("a socket");
-    receiver
-        .set_read_timeout(Some(testkit::ms(500)))
-        .expect("ours");
+    let receiver = listener(&one.place);
     // A neighbour of the host calls itself as a container, and sends to another one, or to the host's published port.
     lan.client.sh(&format!(
         "ip addr add 10.68.0.6/32 dev eth0; ip route add 10.68.0.0/24 via {} src 10.68.0.6",
@@ -317,13 +311,7 @@ fn a_vlans_tag_is_no_way_around_the_walls() {
         if !may_talk {
             continue;
         }
-        let receiver = friend
-            .place
-            .within(|| std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 4000)))
-            .expect("a socket");
-        receiver
-            .set_read_timeout(Some(testkit::ms(500)))
-            .expect("ours");
+        let receiver = listener(&friend.place);
         // What is asked for the way back does not matter: nothing is.
         friend
             .place
@@ -351,13 +339,7 @@ fn nothing_leaves_a_network_under_a_strangers_address() {
     let engine = lan.engine();
     engine.ok("network create net");
     let sly = idle(&engine, "--name sly --network net").place();
-    let receiver = lan
-        .world
-        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
-        .expect("a socket");
-    receiver
-        .set_read_timeout(Some(testkit::ms(500)))
-        .expect("ours");
+    let receiver = listener(&lan.world);
     let say = |from: IpAddr| {
         sly.within(|| {
             let socket = std::net::UdpSocket::bind(at(from, 0)).expect("it has that address");

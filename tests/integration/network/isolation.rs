@@ -3,7 +3,7 @@
 use testkit::lan::{FAR, FAR6};
 use testkit::{Engine, Place};
 
-use super::support::{at, idle, other_end, show_bridged, web};
+use super::support::{at, idle, listener, other_end, show_bridged, web};
 
 #[test]
 fn networks_do_not_reach_each_other() {
@@ -81,13 +81,7 @@ fn an_internal_network_has_no_way_out_or_in() {
     assert!(!one.place.reaches_somehow(at(FAR, 7000)));
     assert!(!one.place.reaches_somehow(at(lan.client.ip, 7000)));
     // Nor by words that wait for no answer.
-    let receiver = lan
-        .world
-        .within(|| std::net::UdpSocket::bind("0.0.0.0:4000"))
-        .expect("a socket");
-    receiver
-        .set_read_timeout(Some(testkit::ms(500)))
-        .expect("ours");
+    let receiver = listener(&lan.world);
     one.place.within(|| {
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a socket");
         drop(socket.send_to(b"a secret", at(FAR, 4000)));
@@ -204,13 +198,7 @@ fn nobody_speaks_in_anothers_name() {
             liar.place.reaches(at(friend.ip(), 80)),
             "in its own name it may"
         );
-        let receiver = friend
-            .place
-            .within(|| std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 4000)))
-            .expect("a socket");
-        receiver
-            .set_read_timeout(Some(testkit::ms(500)))
-            .expect("ours");
+        let receiver = listener(&friend.place);
         let say = |place: &Place, from: std::net::IpAddr| {
             let to = at(friend.ip(), 4000);
             place.within(|| {

@@ -1,6 +1,6 @@
 //! What several stories of the network need: containers that serve, and the proof that nothing has changed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Child;
 use std::time::Duration;
 
@@ -46,6 +46,17 @@ impl Web<'_> {
     pub(super) fn ip(&self) -> IpAddr {
         self.place.v4("eth0")
     }
+}
+
+/// A socket on UDP port 4000 of all IPv4 addresses, which gives up listening after half a second.
+#[track_caller]
+pub(super) fn listener(place: &Place) -> UdpSocket {
+    let socket = place.within(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 4000)));
+    let socket = socket.expect("nobody else has the port");
+    socket
+        .set_read_timeout(Some(testkit::ms(500)))
+        .expect("a socket of ours");
+    socket
 }
 
 /// An address and a port.

@@ -3,8 +3,8 @@
 //! Docker sets the policy of `ip filter FORWARD` to drop, as many hosts do; others have a last rule that rejects whatever
 //! comes to it, there or in a chain that it jumps to (`walls`). No accept elsewhere changes that. At the end of such a chain,
 //! before such a rule, each of our bridges gets one rule per direction: what the chain's own rules drop stays dropped, and
-//! what they leave to the end is left to our own forward chain. The rules are written as iptables-nft writes its own (`-i BRIDGE -j ACCEPT`), which otherwise calls the
-//! whole table incompatible.
+//! what they leave to the end is left to our own forward chain. The rules are written as iptables-nft writes its own
+//! (`-i BRIDGE -j ACCEPT`), which otherwise calls the whole table incompatible.
 //!
 //! Published ports' first packets come a second time, out of the admission pair, by which their sources are not reached. A
 //! chain that asks for that on arrival (firewalld's `IPv6_rpfilter`, for one) has asked it the first time: what comes out of

@@ -203,7 +203,7 @@ fn make(filesystem: &NewFilesystem, attributes: Attr, target: &OwnedFd) -> Step<
         ))
     })?;
     // What is filled first is made read-only after that.
-    let late = if filesystem.copies_up {
+    let late = if filesystem.copies_up || filesystem.label.is_some() {
         attributes & Attr::RDONLY
     } else {
         Attr::empty()
@@ -222,6 +222,8 @@ fn make(filesystem: &NewFilesystem, attributes: Attr, target: &OwnedFd) -> Step<
     }
     if filesystem.copies_up {
         copyup::copy(target, &mounted)?;
+    }
+    if !late.is_empty() {
         let sealed = Change {
             set: late,
             ..Change::default()
